@@ -1,0 +1,11 @@
+"""The time of day. Rules take `now` as an argument; only the processes' roots look at this clock."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The current time, aware, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,41 @@
+"""The database's history, and how to bring a database to its newest state."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.migrations.models import Base as Base  # maps every table
+
+
+def config() -> Config:
+    """Alembic's configuration, without its ini file: an installed wheel has none."""
+    result = Config()
+    result.set_main_option("script_location", str(Path(__file__).parent))
+    return result
+
+
+async def upgrade(engine: AsyncEngine) -> None:
+    """Bring the database to the newest revision, in one transaction."""
+
+    def run(connection: Connection) -> None:
+        here = config()
+        here.attributes["connection"] = connection
+        command.upgrade(here, "head")
+
+    async with engine.begin() as connection:
+        await connection.run_sync(run)
+
+
+async def is_current(engine: AsyncEngine) -> bool:
+    """Whether the database is at the newest revision."""
+
+    def heads(connection: Connection) -> set[str]:
+        return set(MigrationContext.configure(connection).get_current_heads())
+
+    async with engine.connect() as connection:
+        return await connection.run_sync(heads) == set(ScriptDirectory.from_config(config()).get_heads())

@@ -1,0 +1,132 @@
+"""Issued passes, the phones that hold them, what those phones must still be told, and the evidence.
+
+Member 1-* Pass 1-* PassLink           secret links in SMS
+           Pass 1-* Registration       Apple-protocol devices that hold it
+           Pass 1-* Update             by wallet: the version it must reach
+           Pass 1-* TraceEvent         what happened, append-only
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import ID_LENGTH, Base
+
+
+class Pass(Base):
+    """A pass issued to a member, whichever phones hold it. What it shows is computed, never stored."""
+
+    __tablename__ = "passes"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id"), index=True)
+    serial_number: Mapped[str] = mapped_column(String(64), unique=True)  # random: Apple's URLs carry it
+    template: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), default="active")  # active | voided | expired
+    message: Mapped[str] = mapped_column(String(512), default="")  # the newest news on the back
+    version: Mapped[int] = mapped_column(BigInteger, default=1)  # rises with every change that shows
+    # Moves by at least a whole second per change: phones compare it as an HTTP date.
+    changed_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("state IN ('active', 'voided', 'expired')", name="state_known"),
+        CheckConstraint("version >= 1", name="version_positive"),
+    )
+
+
+class PassLink(Base):
+    """The secret address of a pass, /p/{token}, as sent in an SMS. Only the token's SHA-256 is kept."""
+
+    __tablename__ = "pass_links"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)  # hex
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    opened_at: Mapped[datetime | None]  # the first time
+
+
+class Registration(Base):
+    """A device that holds a pass and wants to hear of its changes.
+
+    One phone registers under many device ids, and one push token comes back under several: neither is unique.
+    """
+
+    __tablename__ = "registrations"
+
+    device_library_identifier: Mapped[str] = mapped_column(String(128), primary_key=True)
+    pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), primary_key=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    push_service: Mapped[str] = mapped_column(String(16))  # apns | walletpasses | pass2u
+    push_token: Mapped[str] = mapped_column(String(256))
+    pushed_version: Mapped[int] = mapped_column(BigInteger, default=0)  # the newest version told and accepted
+    registered_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_registrations_pass_id", "pass_id"),
+        Index("ix_registrations_push_token", "push_token"),
+    )
+
+
+class Update(Base):
+    """The outbox: this wallet must reach this version of the pass. Ten changes make one push.
+
+    `queued` says that a job is on its way and will read the newest version; only its edge from false to
+    true enqueues one.
+    """
+
+    __tablename__ = "updates"
+
+    pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), primary_key=True)
+    wallet: Mapped[str] = mapped_column(String(8), primary_key=True)  # apple
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    wanted_version: Mapped[int] = mapped_column(BigInteger)
+    sent_version: Mapped[int] = mapped_column(BigInteger, default=0)
+    queued: Mapped[bool] = mapped_column(default=False)
+    attempts: Mapped[int] = mapped_column(default=0)  # failed ones since the last success
+    leased_until: Mapped[datetime | None]
+    wanted_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(
+            "ix_updates_behind",
+            "wanted_at",
+            postgresql_where=text("wanted_version > sent_version"),
+            sqlite_where=text("wanted_version > sent_version"),
+        ),
+    )
+
+
+class TraceEvent(Base):
+    """One line of a pass's story: issued, opened, installed, changed, pushed, asked, fetched, refused ..."""
+
+    __tablename__ = "trace"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"))
+    kind: Mapped[str] = mapped_column(String(32))
+    version: Mapped[int | None] = mapped_column(BigInteger)
+    details: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_trace_pass_id_id", "pass_id", "id"),)
+
+
+class DeviceLog(Base):
+    """A line a phone wrote to /v1/log: the only diagnosis iOS gives from afar."""
+
+    __tablename__ = "device_logs"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    line: Mapped[str] = mapped_column(String(1024))
+    user_agent: Mapped[str] = mapped_column(String(256), default="")
+    at: Mapped[datetime]

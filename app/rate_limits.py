@@ -1,0 +1,44 @@
+"""Rate limits that are exact over any number of processes: one row each, one statement each (GCRA)."""
+
+from datetime import datetime
+
+from sqlalchemy import Double, String, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class RateLimit(Base):
+    """The theoretical arrival time (TAT) of the next event of one key, in seconds since 1970."""
+
+    __tablename__ = "rate_limits"
+
+    key: Mapped[str] = mapped_column(String(160), primary_key=True)
+    arrival: Mapped[float] = mapped_column(Double)
+
+
+_TAKE = text("""
+    INSERT INTO rate_limits (key, arrival) VALUES (:key, :now + :interval)
+    ON CONFLICT (key) DO UPDATE
+        SET arrival = CASE WHEN rate_limits.arrival > :now THEN rate_limits.arrival ELSE :now END + :interval
+        WHERE CASE WHEN rate_limits.arrival > :now THEN rate_limits.arrival ELSE :now END
+              + :interval - :now <= :period
+    RETURNING arrival
+""")
+
+
+async def take(session: AsyncSession, key: str, *, limit: int, period_seconds: float, now: datetime) -> bool:
+    """Count one event of `key`; False, with nothing counted, if that makes more than `limit` in the period.
+
+    The count belongs to the caller's transaction: rolled back, the event never happened.
+    """
+    interval = period_seconds / limit
+    parameters = {
+        "key": key,
+        "now": now.timestamp(),
+        "interval": interval,
+        "period": period_seconds
+        + interval * 1e-6,  # tolerance for the floating point sum of `limit` intervals
+    }
+    return (await session.execute(_TAKE, parameters)).first() is not None
