@@ -1,0 +1,184 @@
+"""Every PASSBELL_ variable, typed. Read by the processes' roots, and by nobody else.
+
+Each field is the environment variable PASSBELL_<NAME>; PASSBELL_<NAME>_FILE names a file that holds the value
+instead, as container secrets do. `.env.example` is written from this class by `passbell settings example`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PREFIX = "PASSBELL_"
+
+
+class _Files(EnvSettingsSource):
+    """Values from the files that PASSBELL_<NAME>_FILE name."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = self.env_vars.get(f"{self.env_prefix}{field_name}_file".lower())
+        if not path:
+            return None, field_name, False
+        return Path(path).read_text("utf-8").strip(), field_name, False
+
+
+class Settings(BaseSettings):
+    """Passbell's settings. Raises pydantic.ValidationError naming the variable at fault."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True
+    )
+
+    # --- Where it runs ---
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="The address phones and people reach, with https://"
+    )
+    short_url: str | None = Field(None, description="A shorter host for SMS links; default: PUBLIC_URL")
+    host: str = Field("127.0.0.1", description="The address to listen on")
+    port: int = Field(8000, description="The port to listen on; 0 takes a free one")
+    database_url: str = Field(
+        "sqlite:///data/passbell.db",
+        description="sqlite:///path/to/file.db, or postgresql://user:password@host/name",
+    )
+    data_dir: Path = Field(Path("data"), description="Where SQLite and generated secrets are kept")
+    secret_key: SecretStr | None = Field(
+        None,
+        description="At least 32 characters; from it come the passes' tokens. Default: made once in DATA_DIR",
+    )
+    mode: Literal["production", "demo"] = Field("production", description="demo allows the development CA")
+    worker: bool | None = Field(
+        None, description="Work inside the web process. Default: yes on SQLite, no on PostgreSQL"
+    )
+    queue_polling: bool = Field(
+        False, description="Find jobs by polling instead of LISTEN/NOTIFY: for busy installations and poolers"
+    )
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Comma-separated addresses of reverse proxies; only their X-Forwarded headers count",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else json"
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token of /metrics; without it only loopback addresses may read it"
+    )
+    body_limit_bytes: int = Field(256_000, description="The largest request body")
+    body_deadline_seconds: float = Field(20.0, description="How long a request body may take to arrive")
+
+    # --- Passes ---
+    pass_templates_dir: Path = Field(
+        Path("pass_templates"), description="The folder of pass template folders"
+    )
+    apple_certificate_path: Path | None = Field(
+        None, description="Your Pass Type ID certificate: .pem, .cer, or .p12 with its key"
+    )
+    apple_private_key_path: Path | None = Field(
+        None, description="Its private key, .pem (not needed with .p12)"
+    )
+    apple_private_key_password: SecretStr | None = Field(
+        None, description="The password of the key or the .p12"
+    )
+    apple_wwdr_certificate_path: Path | None = Field(
+        None, description="Apple's Worldwide Developer Relations G4 certificate, .cer or .pem"
+    )
+    apple_pass_type_identifier: str | None = Field(None, description="Default: read from the certificate")
+    apple_team_identifier: str | None = Field(None, description="Default: read from the certificate")
+    pkcs11_module_path: Path | None = Field(
+        None, description="The library of an HSM that holds the key instead"
+    )
+    pkcs11_token_label: str | None = None
+    pkcs11_key_label: str | None = None
+    pkcs11_pin: SecretStr | None = None
+
+    # --- Push ---
+    apns_host: str = Field("api.push.apple.com", description="Apple's push service; another only for tests")
+    apns_port: int = 443
+    apns_ca_path: Path | None = Field(None, description="Trusted CA of that host, when it is not Apple's")
+    apns_key_path: Path | None = Field(
+        None, description="A .p8 push key of the team; default: the pass certificate authenticates"
+    )
+    apns_key_id: str | None = None
+    walletpasses_url: str = Field("https://walletpasses.appspot.com", description="WalletPasses for Android")
+    walletpasses_api_key: SecretStr | None = None
+    pass2u_url: str = Field("https://api.passesalliance.com", description="Pass2U for Android")
+    pass2u_api_key: SecretStr | None = None
+
+    # --- SMS ---
+    sms_provider: Literal["console", "generic", "smsc", "smsaero", "mobizon", "twilio"] = Field(
+        "console", description="Which gateway sends; console prints, for trying things out"
+    )
+    sms_sender: str | None = Field(None, description="The sender's name or number agreed with the provider")
+    sms_login: str | None = Field(None, description="SMSC.ru login, SMS Aero e-mail, Twilio account SID")
+    sms_api_key: SecretStr | None = Field(None, description="API key, password or Twilio auth token")
+    sms_api_url: str | None = Field(None, description="The gateway's address; known ones have a default")
+    sms_currency: str = Field("RUB", description="Of the costs the provider reports")
+    sms_receipt_token: SecretStr | None = Field(
+        None, description="Secret part of the receipts' address /hooks/sms/{token}; default: from SECRET_KEY"
+    )
+    sms_spend_limit_per_day: int = Field(
+        1000, description="SMS a programme may send a day through its form before the breaker holds them"
+    )
+
+    # --- E-mail ---
+    smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:587 or smtps://host:465")
+    email_from: str | None = Field(None, description="The sender: Passbell <cards@example.com>")
+
+    # --- Enrolment ---
+    proof_of_work_cost: int = Field(
+        50_000, description="Average hashes a browser computes before the form is sent; 0 switches it off"
+    )
+
+    @field_validator("public_url", "short_url", "walletpasses_url", "pass2u_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with https:// (or http:// for a trial)")
+        return value.rstrip("/") if value else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters: `openssl rand -base64 48` makes one")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _Files(settings_cls), env_settings, dotenv_settings
+
+    @property
+    def uses_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def works_inside(self) -> bool:
+        """Whether the web process runs the jobs too."""
+        return self.uses_sqlite if self.worker is None else self.worker
+
+    @property
+    def link_url(self) -> str:
+        """The address SMS links begin with, without a trailing slash."""
+        return self.short_url or self.public_url
