@@ -28,8 +28,8 @@ class Pass(Base):
     state: Mapped[str] = mapped_column(String(16), default="active")  # active | voided | expired
     message: Mapped[str] = mapped_column(String(512), default="")  # the newest news on the back
     version: Mapped[int] = mapped_column(BigInteger, default=1)  # rises with every change that shows
-    # Moves by at least a whole second per change: phones compare it as an HTTP date.
-    changed_at: Mapped[datetime]
+    # Unix seconds; moves by at least one per change, because phones compare it as an HTTP date.
+    last_modified: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

@@ -273,7 +273,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("message", sa.String(length=512), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("changed_at", app.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("last_modified", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", app.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("created_at", app.db.UtcDateTime(timezone=True), nullable=False),
         sa.CheckConstraint("state IN ('active', 'voided', 'expired')", name=op.f("ck_passes_state_known")),
