@@ -1,0 +1,41 @@
+"""What an endpoint may ask for. The only Depends() in the program are made here."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.i18n import LANGUAGES, choose_language
+from app.wiring import Services
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
+async def _transaction(services: Annotated[Services, Depends(_services)]) -> AsyncIterator[AsyncSession]:
+    async with services.sessions.begin() as session:
+        yield session
+
+
+def _now(services: Annotated[Services, Depends(_services)]) -> datetime:
+    return services.clock()
+
+
+def _language(request: Request) -> str:
+    return choose_language(
+        request.query_params.get("lang") or request.cookies.get("lang"),
+        request.headers.get("accept-language"),
+        LANGUAGES,
+    )
+
+
+FromServices = Annotated[Services, Depends(_services)]
+Now = Annotated[datetime, Depends(_now)]
+Language = Annotated[str, Depends(_language)]  # of the interface: ?lang=, the cookie, or the browser's
+
+# scope="function": commit before the response is sent. By default FastAPI runs what follows a
+# dependency's `yield` after it, so a caller would be told 200 of a change that failed to commit.
+Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]

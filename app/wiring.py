@@ -1,0 +1,107 @@
+"""Settings -> Services: the one place where adapters are constructed."""
+
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app import migrations
+from app.channels.email import EmailSender, open_email
+from app.channels.sms import SmsProvider
+from app.channels.sms.providers import open_provider
+from app.clock import Clock, utc_now
+from app.db import Sessions, open_engine, open_sessions
+from app.i18n import Texts, load_texts
+from app.settings import Settings
+from app.wallets.apple import certificates, signing
+from app.wallets.apple.dev_ca import refuse_development
+from app.wallets.apple.push import PassPushers, open_pushers
+from app.wallets.apple.wallet import AppleWallet
+from app.wallets.templates import PassTemplate, load_templates
+
+TEXTS = Path(__file__).parent / "web" / "texts"
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a door or a job may need. Functions take the one piece they use, not this."""
+
+    settings: Settings
+    secret_key: bytes
+    engine: AsyncEngine
+    sessions: Sessions
+    templates: dict[str, PassTemplate]
+    texts: Texts
+    apple: AppleWallet | None  # None until a certificate is set
+    pushers: PassPushers | None
+    sms: SmsProvider
+    email: EmailSender | None
+    clock: Clock
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncGenerator[Services]:
+    """Open everything the settings name, the database at its newest revision; close it all at the end."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    templates = load_templates(settings.pass_templates_dir)
+    signer = load_signer(settings)
+    engine = open_engine(settings.database_url)
+    await migrations.upgrade(engine)
+    sms = open_provider(settings)
+    pushers = open_pushers(settings, signer) if signer else None
+    try:
+        yield Services(
+            settings=settings,
+            secret_key=load_secret_key(settings),
+            engine=engine,
+            sessions=open_sessions(engine),
+            templates=templates,
+            texts=load_texts(TEXTS),
+            apple=_open_apple(settings, signer, templates) if signer else None,
+            pushers=pushers,
+            sms=sms,
+            email=open_email(settings),
+            clock=clock,
+        )
+    finally:
+        await sms.close()
+        if pushers:
+            await pushers.close()
+        await engine.dispose()
+
+
+def load_secret_key(settings: Settings) -> bytes:
+    """The installation's secret: from the settings, else made once and kept in the data folder, mode 0600."""
+    if settings.secret_key:
+        return settings.secret_key.get_secret_value().encode()
+    path = settings.data_dir / "secret_key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48), "ascii")
+    return path.read_text("ascii").strip().encode()
+
+
+def load_signer(settings: Settings) -> signing.Signer | None:
+    """The signer the settings name, or None. The development CA only signs in demo mode."""
+    if settings.apple_certificate_path is None:
+        return None
+    signer = signing.load_signer(settings)
+    if settings.mode == "production":
+        refuse_development(signer.certificate)
+    return signer
+
+
+def _open_apple(
+    settings: Settings, signer: signing.Signer, templates: dict[str, PassTemplate]
+) -> AppleWallet:
+    pass_type_identifier, team_identifier = certificates.identifiers_of(signer.certificate)
+    return AppleWallet(
+        templates,
+        signing.CmsSigner(signer),
+        pass_type_identifier=settings.apple_pass_type_identifier or pass_type_identifier,
+        team_identifier=settings.apple_team_identifier or team_identifier,
+        web_service_url=f"{settings.public_url}/apple",
+    )
