@@ -19,6 +19,7 @@ from app.settings import Settings
 from app.wallets.apple import certificates, signing
 from app.wallets.apple.dev_ca import refuse_development
 from app.wallets.apple.push import PassPushers, open_pushers
+from app.wallets.apple.push_stop import PushStop
 from app.wallets.apple.wallet import AppleWallet
 from app.wallets.templates import PassTemplate, load_templates
 
@@ -37,6 +38,7 @@ class Services:
     texts: Texts
     apple: AppleWallet | None  # None until a certificate is set
     pushers: PassPushers | None
+    push_stop: PushStop  # pushes pause after our credentials were refused
     sms: SmsProvider
     email: EmailSender | None
     clock: Clock
@@ -62,6 +64,7 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
             texts=load_texts(TEXTS),
             apple=_open_apple(settings, signer, templates) if signer else None,
             pushers=pushers,
+            push_stop=PushStop(),
             sms=sms,
             email=open_email(settings),
             clock=clock,

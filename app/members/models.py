@@ -166,6 +166,7 @@ class Message(Base):
     currency: Mapped[str | None] = mapped_column(String(3))
     error: Mapped[str | None] = mapped_column(String(256))
     created_at: Mapped[datetime]
+    tried_at: Mapped[datetime | None]  # when "sending" was last written
     sent_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
 

@@ -48,6 +48,7 @@ async def issue(session: AsyncSession, member: Member, *, template: str, now: da
             wanted_version=1,
             sent_version=1,
             wanted_at=now,
+            touched_at=now,
         )
     )
     await session.flush()

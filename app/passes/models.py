@@ -94,11 +94,12 @@ class Update(Base):
     attempts: Mapped[int] = mapped_column(default=0)  # failed ones since the last success
     leased_until: Mapped[datetime | None]
     wanted_at: Mapped[datetime]
+    touched_at: Mapped[datetime]  # when a job was last enqueued, taken or failed: the sweep looks for silence
 
     __table_args__ = (
         Index(
             "ix_updates_behind",
-            "wanted_at",
+            "touched_at",
             postgresql_where=text("wanted_version > sent_version"),
             sqlite_where=text("wanted_version > sent_version"),
         ),

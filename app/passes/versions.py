@@ -122,5 +122,5 @@ async def _raise_wanted(
         .execution_options(synchronize_session=False)
     )
     if queued is not None:
-        statement = statement.values(queued=queued)
+        statement = statement.values(queued=queued, touched_at=now)
     return {row.pass_id: row.queued for row in await session.execute(statement)}

@@ -229,6 +229,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(length=3), nullable=True),
         sa.Column("error", sa.String(length=256), nullable=True),
         sa.Column("created_at", app.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("tried_at", app.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("sent_at", app.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("delivered_at", app.db.UtcDateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -395,6 +396,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("leased_until", app.db.UtcDateTime(timezone=True), nullable=True),
         sa.Column("wanted_at", app.db.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("touched_at", app.db.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["pass_id"], ["passes.id"], name=op.f("fk_updates_pass_id")),
         sa.ForeignKeyConstraint(["program_id"], ["programs.id"], name=op.f("fk_updates_program_id")),
         sa.PrimaryKeyConstraint("pass_id", "wallet", name=op.f("pk_updates")),
@@ -402,7 +404,7 @@ def upgrade() -> None:
     with op.batch_alter_table("updates", schema=None) as batch_op:
         batch_op.create_index(
             "ix_updates_behind",
-            ["wanted_at"],
+            ["touched_at"],
             unique=False,
             postgresql_where=sa.text("wanted_version > sent_version"),
             sqlite_where=sa.text("wanted_version > sent_version"),

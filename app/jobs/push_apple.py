@@ -1,0 +1,99 @@
+"""Telling the phones that hold a pass that it has changed.
+
+What a phone is told is nothing but "ask": it then calls our PassKit web service. So repeating a push is
+harmless, and what is owed is a version, never an event.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from app.errors import PermanentFailure, TemporaryFailure
+from app.job_queue import JsonScalar, Retry
+from app.passes import devices, outbox
+from app.wallets.apple.push import PushRejected, PushResult, PushTarget
+from app.wiring import Services
+
+log = structlog.get_logger(__name__)
+
+# Waits double from 5 s up to 15 min: gives up after about two days. What is owed stays owed: the sweep
+# takes it up again, and `passbell jobs` shows it.
+RETRY = Retry(attempts_max=200, first_wait_seconds=5, longest_wait_seconds=900)
+SILENT_FOR = timedelta(minutes=30)
+SWEEP_MAX = 1000
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of one push."""
+
+    target: PushTarget
+    result: PushResult | None
+    failure: TemporaryFailure | PermanentFailure | None
+
+
+async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None:
+    """Tell every device that has not heard of the newest version; forget those that are gone.
+
+    Read, send, write: no transaction is open while the push service answers. One device's failure does not
+    keep the others waiting, and the retry tells only those that failed.
+
+    Raises the first failure, after everything is written down.
+    """
+    pass_id = str(args["pass_id"])
+    async with services.sessions.begin() as session:
+        try:
+            taken = await outbox.take(session, pass_id, now=services.clock())
+        except outbox.Busy as error:
+            raise TemporaryFailure("another worker has this pass", retry_after_seconds=0.2) from error
+    if taken is None:
+        return
+
+    told = await asyncio.gather(*(_tell(services, target) for target in taken.targets))
+
+    failures = [each.failure for each in told if each.failure is not None]
+    async with services.sessions.begin() as session:
+        await devices.record_pushes(
+            session,
+            taken.program_id,
+            pass_id,
+            taken.version,
+            [(each.target, each.result, str(each.failure or "")) for each in told],
+            now=services.clock(),
+        )
+        if failures:
+            await outbox.mark_failed(session, taken, now=services.clock())
+        else:
+            await outbox.mark_sent(session, taken)
+    if failures:
+        raise failures[0]
+
+
+async def _tell(services: Services, target: outbox.Target) -> Told:
+    known = PushTarget(push_service=target.push_service, push_token=target.push_token)
+    if services.pushers is None:
+        return Told(known, None, TemporaryFailure("no Apple certificate is set: see `passbell doctor`"))
+    stopped = services.push_stop.seconds_left(services.clock())
+    if stopped:
+        return Told(known, None, TemporaryFailure("pushes are stopped", retry_after_seconds=stopped))
+    try:
+        return Told(known, await services.pushers.notify(known), None)
+    except PushRejected as rejection:
+        # Our credentials are refused: every further push would be too, and Apple counts them. The pass
+        # stays owed, and one push after the pause finds out whether someone has mended it.
+        pause = services.push_stop.stop(str(rejection), services.clock())
+        log.error("push.stopped", reason=str(rejection), seconds=pause)
+        return Told(known, None, TemporaryFailure(str(rejection), retry_after_seconds=pause))
+    except (TemporaryFailure, PermanentFailure) as failure:
+        return Told(known, None, failure)
+
+
+async def sweep(services: Services) -> None:
+    """Every minute: enqueue what was left behind by an accident. Finding nothing is the usual case."""
+    async with services.sessions.begin() as session:
+        found = await outbox.sweep(session, silent_for=SILENT_FOR, limit=SWEEP_MAX, now=services.clock())
+    if found:
+        log.warning("outbox.swept", passes=found)

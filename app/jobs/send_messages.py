@@ -1,0 +1,130 @@
+"""Handing SMS and e-mails to their providers, each exactly once.
+
+An SMS cannot be taken back: "sending" is committed before the provider is called. Whoever finds "sending"
+later asks the provider what became of it, and never sends blindly again.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.channels.email import Email
+from app.channels.sms import CannotAsk, OutcomeUnknown, SendResult, Sms
+from app.db import locked
+from app.errors import PermanentFailure, TemporaryFailure
+from app.job_queue import JsonScalar, Retry
+from app.members.models import Message
+from app.wiring import Services
+
+log = structlog.get_logger(__name__)
+
+# Waits double from 10 s up to 15 min; a link an hour late is still wanted, one a day late is not.
+RETRY = Retry(attempts_max=12, first_wait_seconds=10, longest_wait_seconds=900)
+
+# Longer than any call to a provider: after it, nobody else is still sending the same message.
+PATIENCE_SECONDS = 60.0
+
+
+async def send_message(services: Services, args: Mapping[str, JsonScalar]) -> None:
+    """Send one queued message. Repeating is safe: a sent message stays sent."""
+    message_id = str(args["message_id"])
+    async with services.sessions.begin() as session:
+        message = await locked(session, select(Message).where(Message.id == message_id))
+        state_before = message.state
+        if state_before == "queued":
+            message.state = "sending"
+            message.tried_at = services.clock()
+            message.provider = services.sms.name if message.channel == "sms" else "smtp"
+    if state_before == "queued":
+        await _send(services, message)
+    elif state_before == "sending":
+        await _find_out(services, message)
+
+
+async def _send(services: Services, message: Message) -> None:
+    try:
+        result = await _hand_over(services, message)
+    except OutcomeUnknown as unknown:
+        log.warning("message.outcome_unknown", message=message.id)
+        # The retry asks what became of it; it does not send.
+        raise TemporaryFailure(
+            "the provider did not answer", retry_after_seconds=PATIENCE_SECONDS
+        ) from unknown
+    except TemporaryFailure as failure:
+        await _record(services, message.id, state="queued", error=str(failure))
+        raise
+    except PermanentFailure as failure:
+        await _record(services, message.id, state="failed", error=str(failure))
+        raise
+    await _record_sent(services, message.id, result)
+
+
+async def _find_out(services: Services, message: Message) -> None:
+    """A worker died, or the answer was lost, after "sending" was written: ask the provider."""
+    waited = (services.clock() - (message.tried_at or message.created_at)).total_seconds()
+    if waited < PATIENCE_SECONDS:
+        raise TemporaryFailure("still being sent", retry_after_seconds=PATIENCE_SECONDS - waited)
+    if message.channel != "sms":
+        await _record(services, message.id, state="unknown", error="the mail server's answer was lost")
+        return
+    try:
+        result = await services.sms.find(message.id)
+    except CannotAsk:
+        await _record(services, message.id, state="unknown", error="the provider's answer was lost")
+        return
+    if result is not None:
+        await _record_sent(services, message.id, result)
+        return
+    await _record(services, message.id, state="queued", error="the provider never got it")
+    raise TemporaryFailure("the provider never got it: sending again", retry_after_seconds=1)
+
+
+async def _hand_over(services: Services, message: Message) -> SendResult:
+    if message.channel == "sms":
+        sms = Sms(
+            recipient=message.recipient,
+            text=message.text,
+            client_id=message.id,
+            sender=services.settings.sms_sender,
+        )
+        return await services.sms.send(sms)
+    if services.email is None:
+        raise PermanentFailure("no mail server: set PASSBELL_SMTP_URL")
+    email = Email(
+        recipient=message.recipient,
+        subject=message.subject or "",
+        text=message.text,
+        html=None,
+        message_id=message.id,
+    )
+    await services.email.send(email)
+    return SendResult(provider_id=message.id, segments=1, cost=None, currency=None)
+
+
+async def _record(services: Services, message_id: str, *, state: str, error: str) -> None:
+    async with services.sessions.begin() as session:
+        await _set(session, message_id, state=state, error=error[:256])
+
+
+async def _record_sent(services: Services, message_id: str, result: SendResult) -> None:
+    async with services.sessions.begin() as session:
+        await _set(
+            session,
+            message_id,
+            state="sent",
+            error=None,
+            provider_id=result.provider_id,
+            segments=result.segments,
+            cost=result.cost,
+            currency=result.currency,
+            sent_at=services.clock(),
+        )
+
+
+async def _set(session: AsyncSession, message_id: str, **values: object) -> None:
+    # A receipt may have overtaken us: what is delivered or failed for good stays so.
+    await session.execute(
+        update(Message).where(Message.id == message_id, Message.state == "sending").values(**values)
+    )
