@@ -80,10 +80,15 @@ class Account(Base):
     sequence: Mapped[int] = mapped_column(BigInteger, default=0)  # of the newest entry
     tier_id: Mapped[str | None] = mapped_column(ForeignKey("tiers.id"))
     tier_is_manual: Mapped[bool] = mapped_column(default=False)  # set by hand: earning does not move it
+    tier_points: Mapped[int] = mapped_column(
+        BigInteger, default=0
+    )  # earned since `tier_from`, less reversals
+    tier_from: Mapped[datetime | None]  # when the oldest of them was earned: the period they count in ends
     created_at: Mapped[datetime]
 
     __table_args__ = (
         UniqueConstraint("program_id", "phone"),
+        Index("ix_accounts_program_id_tier_from", "program_id", "tier_from"),
         CheckConstraint("balance >= 0", name="balance_not_negative"),
     )
 

@@ -1,7 +1,7 @@
 """The ledger: entries that are only ever added, and the lots that say when points expire.
 
 Account 1-* Entry                    balance = sum of points; sequence has no gaps
-Entry (a credit) 1-1 Lot 1-* LotUse *-1 Entry (a debit)
+Entry (a credit) 1-1 Lot 1-* LotUse *-1 Entry (a debit, or the reversal of one)
 """
 
 from datetime import datetime
@@ -10,8 +10,6 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, U
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import ID_LENGTH, Base
-
-_OPEN = text("remaining > 0")
 
 
 class Entry(Base):
@@ -28,6 +26,7 @@ class Entry(Base):
     points: Mapped[int] = mapped_column(BigInteger)  # signed: a credit is above zero
     balance_after: Mapped[int] = mapped_column(BigInteger)
     tier_points: Mapped[int] = mapped_column(BigInteger, default=0)  # what it counts towards the tier
+    amount_minor_units: Mapped[int | None] = mapped_column(BigInteger)  # of the purchase it was earned for
     reason: Mapped[str] = mapped_column(String(256), default="")
     source: Mapped[str] = mapped_column(String(64))  # who says so: "api", "bitrix24:...", "expiry"
     source_event: Mapped[str] = mapped_column(String(128))  # the source's own id of what happened
@@ -55,6 +54,7 @@ class Lot(Base):
     entry_id: Mapped[str] = mapped_column(ForeignKey("entries.id"), primary_key=True)
     program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    sequence: Mapped[int] = mapped_column(BigInteger)  # of its entry: a lot's age within the account
     points: Mapped[int] = mapped_column(BigInteger)
     remaining: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[datetime | None]
@@ -78,7 +78,10 @@ class Lot(Base):
 
 
 class LotUse(Base):
-    """How many points a debit took from a lot, so that reversing the debit gives them back as they were."""
+    """How many points an entry took from a lot; below zero: gave back to it, as they were.
+
+    A lot's `remaining` is its `points` less the sum of its uses.
+    """
 
     __tablename__ = "lot_uses"
 
@@ -86,4 +89,7 @@ class LotUse(Base):
     lot_id: Mapped[str] = mapped_column(ForeignKey("lots.entry_id"), primary_key=True)
     points: Mapped[int] = mapped_column(BigInteger)
 
-    __table_args__ = (CheckConstraint("points > 0", name="points_positive"),)
+    __table_args__ = (
+        CheckConstraint("points <> 0", name="points_not_zero"),
+        Index("ix_lot_uses_lot_id", "lot_id"),
+    )

@@ -1,0 +1,66 @@
+"""Which credits a debit spends: lots by expiry, then by age; and giving back what a reversed debit took."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, String, TextClause, bindparam, text
+
+# `before` is what the lots ahead of this one hold; a lot is touched while that does not cover the debit.
+_TAKE = """
+INSERT INTO lot_uses (entry_id, lot_id, points)
+SELECT :entry_id, entry_id, CASE WHEN remaining < -:points - before THEN remaining ELSE -:points - before END
+FROM (
+  SELECT entry_id, remaining, CAST(sum(remaining) OVER (
+    ORDER BY CASE WHEN entry_id = :first_lot_id THEN 0 ELSE 1 END,
+      CASE WHEN expires_at IS NULL THEN 1 ELSE 0 END, expires_at, sequence
+  ) AS BIGINT) - remaining AS before
+  FROM lots WHERE account_id = :account_id AND remaining > 0
+) AS open_lots
+WHERE before < -:points
+"""
+
+_GIVE_BACK = """
+INSERT INTO lot_uses (entry_id, lot_id, points)
+SELECT :entry_id, lot_id, -points FROM lot_uses WHERE entry_id = :reverses_id
+"""
+
+_APPLY = """
+UPDATE lots SET remaining = remaining - used.points FROM {used} WHERE lots.entry_id = used.lot_id
+"""
+
+_TYPES = {
+    "entry_id": String(),
+    "account_id": String(),
+    "first_lot_id": String(),
+    "reverses_id": String(),
+    "points": BigInteger(),
+}
+
+
+def _statement(sql: str) -> TextClause:
+    names = [name for name in _TYPES if f":{name}" in sql]
+    return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in names))
+
+
+_TAKE_STEP = _statement(_TAKE)
+_GIVE_BACK_STEP = _statement(_GIVE_BACK)
+_APPLY_STEP = _statement(
+    _APPLY.format(used="(SELECT lot_id, points FROM lot_uses WHERE entry_id = :entry_id) AS used")
+)
+_TAKE_AT_ONCE = _statement(f"WITH used AS ({_TAKE} RETURNING lot_id, points) {_APPLY.format(used='used')}")
+_GIVE_BACK_AT_ONCE = _statement(
+    f"WITH used AS ({_GIVE_BACK} RETURNING lot_id, points) {_APPLY.format(used='used')}"
+)
+
+
+def use(connection: Connection, values: Mapping[str, Any], *, gives_back: bool) -> None:
+    """Take an entry's points from its account's lots, or give back what the reversed entry took.
+
+    The account must be locked by the caller in an *earlier* statement: PostgreSQL reads the lots as they
+    were when this one begins.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_GIVE_BACK_AT_ONCE if gives_back else _TAKE_AT_ONCE, values)
+        return
+    connection.execute(_GIVE_BACK_STEP if gives_back else _TAKE_STEP, values)
+    connection.execute(_APPLY_STEP, values)

@@ -1,0 +1,207 @@
+"""Writing one movement of points: the account, the entry and the lots, in as few round trips as it takes.
+
+The account's row is lock and guard at once: one conditional UPDATE moves balance, sequence and tier, or
+matches nothing. Written in SQL because this is the hottest path of the program.
+
+SQLite runs the statements one by one (they cost microseconds). PostgreSQL gets the same texts folded into
+one statement, for there every round trip costs about 0.4 ms. `in_steps` works on both; the tests hold
+the two to the same results.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Connection, String, TextClause, bindparam, text
+
+from app.db import UtcDateTime
+from app.points import lots
+from app.points.refusals import POINTS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """The facts of one movement, before it has a place in the ledger."""
+
+    account_id: str
+    kind: str
+    points: int  # signed
+    reason: str
+    source: str
+    source_event: str
+    now: datetime
+    program_id: str | None = None  # where given, the account must belong to it
+    member_id: str | None = None
+    by_operator: bool = False  # a correction: possible even when the member is blocked
+    amount_minor_units: int | None = None
+    reverses_id: str | None = None
+    tier_points: int = 0
+    tier_at: datetime | None = None  # when the tier points were earned; None: now
+    first_lot_id: str | None = None  # a debit takes from this lot before the others
+
+
+_FIELDS = tuple(field.name for field in fields(Movement))  # dataclasses.asdict copies deeply: 20 us
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a movement came to stand."""
+
+    program_id: str
+    sequence: int
+    balance: int
+
+
+# A reversal counts only while what it reverses counts; the first credit of a period opens it.
+_MOVE = """
+UPDATE accounts SET
+  balance = balance + :points,
+  sequence = sequence + 1,
+  tier_points = tier_points
+    + CASE WHEN :tier_points > 0 OR tier_from <= :tier_at THEN :tier_points ELSE 0 END,
+  tier_from = CASE WHEN :tier_points > 0 AND (tier_from IS NULL OR tier_from > :tier_at)
+    THEN :tier_at ELSE tier_from END,
+  tier_id = CASE WHEN :tier_points = 0 OR tier_is_manual THEN tier_id ELSE (
+    SELECT tiers.id FROM tiers
+    WHERE tiers.program_id = accounts.program_id AND tiers.threshold <= accounts.tier_points
+      + CASE WHEN :tier_points > 0 OR accounts.tier_from <= :tier_at THEN :tier_points ELSE 0 END
+    ORDER BY tiers.threshold DESC LIMIT 1) END
+WHERE id = :account_id
+  AND (:program_id IS NULL OR program_id = :program_id)
+  AND balance + :points BETWEEN 0 AND :balance_max
+  AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.program_id = accounts.program_id
+    AND entries.source = :source AND entries.source_event = :source_event)
+  AND (:reverses_id IS NULL OR NOT EXISTS (SELECT 1 FROM entries WHERE entries.reverses_id = :reverses_id))
+  AND (:by_operator AND :member_id IS NULL
+    OR EXISTS (SELECT 1 FROM members WHERE members.account_id = accounts.id
+      AND (:by_operator OR members.state = 'active') AND (:member_id IS NULL OR members.id = :member_id))
+    OR :member_id IS NULL AND NOT EXISTS (SELECT 1 FROM members WHERE members.account_id = accounts.id))
+RETURNING id AS account_id, program_id, balance, sequence, (
+  SELECT points_expire_after_days FROM programs WHERE programs.id = accounts.program_id
+) AS expire_after_days
+"""
+
+# ON CONFLICT: on PostgreSQL another transaction may have recorded the same event since our snapshot.
+_ADD_ENTRY = """
+INSERT INTO entries (id, program_id, account_id, member_id, sequence, kind, points, balance_after,
+  tier_points, amount_minor_units, reason, source, source_event, reverses_id, at)
+SELECT :entry_id, program_id, :account_id, :member_id, sequence, :kind, :points, balance,
+  :tier_points, :amount_minor_units, :reason, :source, :source_event, :reverses_id, :now
+FROM {moved}
+ON CONFLICT DO NOTHING RETURNING id
+"""
+
+_ADD_LOT = """
+INSERT INTO lots (entry_id, program_id, account_id, sequence, points, remaining, expires_at)
+SELECT :entry_id, program_id, :account_id, sequence, :points, :points, {expires_at} FROM {moved}
+"""
+
+_PUT_BACK = """
+UPDATE accounts SET
+  balance = balance - :points,
+  sequence = sequence - 1,
+  tier_points = tier_points
+    - CASE WHEN :tier_points > 0 OR tier_from <= :tier_at THEN :tier_points ELSE 0 END,
+  tier_id = CASE WHEN :tier_points = 0 OR tier_is_manual THEN tier_id ELSE (
+    SELECT tiers.id FROM tiers
+    WHERE tiers.program_id = accounts.program_id AND tiers.threshold <= accounts.tier_points
+      - CASE WHEN :tier_points > 0 OR accounts.tier_from <= :tier_at THEN :tier_points ELSE 0 END
+    ORDER BY tiers.threshold DESC LIMIT 1) END
+WHERE id = :account_id
+"""
+
+_TYPES = {
+    "entry_id": String(),
+    "account_id": String(),
+    "program_id": String(),
+    "member_id": String(),
+    "kind": String(),
+    "points": BigInteger(),
+    "balance_max": BigInteger(),
+    "tier_points": BigInteger(),
+    "amount_minor_units": BigInteger(),
+    "reason": String(),
+    "source": String(),
+    "source_event": String(),
+    "reverses_id": String(),
+    "by_operator": Boolean(),
+    "now": UtcDateTime(),
+    "tier_at": UtcDateTime(),
+    "expires_at": UtcDateTime(),
+}
+
+
+def _statement(sql: str) -> TextClause:
+    names = [name for name in _TYPES if f":{name}" in sql]
+    return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in names))
+
+
+_JUST_MOVED = "accounts WHERE id = :account_id"
+_MOVE_STEP = _statement(_MOVE)
+_ENTRY_STEP = _statement(_ADD_ENTRY.format(moved=_JUST_MOVED))
+_LOT_STEP = _statement(_ADD_LOT.format(moved=_JUST_MOVED, expires_at=":expires_at"))
+_PUT_BACK_STEP = _statement(_PUT_BACK)
+
+# "24 hours", not "1 day": PostgreSQL's day follows the summer time of the session's zone.
+_EXPIRES_AT = ":now + expire_after_days * interval '24 hours'"
+_WITHOUT_LOT = f"""
+WITH moved AS ({_MOVE}), added AS ({_ADD_ENTRY.format(moved="moved")})
+SELECT program_id, balance, sequence, EXISTS (SELECT 1 FROM added) AS added FROM moved
+"""  # noqa: S608  constants of this file
+_WITH_LOT = f"""
+WITH moved AS ({_MOVE}), added AS ({_ADD_ENTRY.format(moved="moved")}),
+lot AS ({_ADD_LOT.format(moved="moved WHERE EXISTS (SELECT 1 FROM added)", expires_at=_EXPIRES_AT)})
+SELECT program_id, balance, sequence, EXISTS (SELECT 1 FROM added) AS added FROM moved
+"""  # noqa: S608  constants of this file
+_ENTRY_AT_ONCE = _statement(_WITHOUT_LOT)
+_ENTRY_AND_LOT_AT_ONCE = _statement(_WITH_LOT)
+
+
+def write(connection: Connection, entry_id: str, movement: Movement) -> Written | None:
+    """Write a movement, or nothing at all: None when something stands in its way (ask which afterwards).
+
+    A credit makes a lot, a debit takes from lots, the reversal of a debit gives back to them. The
+    account's row stays locked until the transaction ends.
+    """
+    values: dict[str, Any] = {name: getattr(movement, name) for name in _FIELDS}
+    values |= {
+        "entry_id": entry_id,
+        "tier_at": movement.tier_at or movement.now,
+        "balance_max": POINTS_MAX,
+    }
+    write_entry = at_once if connection.dialect.name == "postgresql" else in_steps
+    written = write_entry(connection, values, makes_lot=_makes_lot(movement))
+    if written is not None and not _makes_lot(movement):
+        lots.use(connection, values, gives_back=movement.points > 0)
+    return written
+
+
+def _makes_lot(movement: Movement) -> bool:
+    return movement.points > 0 and movement.reverses_id is None
+
+
+def at_once(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
+    """Account, entry and lot in one statement (PostgreSQL)."""
+    statement = _ENTRY_AND_LOT_AT_ONCE if makes_lot else _ENTRY_AT_ONCE
+    moved = connection.execute(statement, values).one_or_none()
+    if moved is None:
+        return None
+    if not moved.added:
+        connection.execute(_PUT_BACK_STEP, values)
+        return None
+    return Written(moved.program_id, moved.sequence, moved.balance)
+
+
+def in_steps(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
+    """Account, entry and lot one after the other (any database)."""
+    moved = connection.execute(_MOVE_STEP, values).one_or_none()
+    if moved is None:
+        return None
+    if connection.execute(_ENTRY_STEP, values).one_or_none() is None:
+        connection.execute(_PUT_BACK_STEP, values)
+        return None
+    if makes_lot:
+        days = moved.expire_after_days
+        expires_at = None if days is None else values["now"] + timedelta(days=days)
+        connection.execute(_LOT_STEP, values | {"expires_at": expires_at})
+    return Written(moved.program_id, moved.sequence, moved.balance)
