@@ -120,12 +120,52 @@ class Settings(BaseSettings):
     sms_login: str | None = Field(None, description="SMSC.ru login, SMS Aero e-mail, Twilio account SID")
     sms_api_key: SecretStr | None = Field(None, description="API key, password or Twilio auth token")
     sms_api_url: str | None = Field(None, description="The gateway's address; known ones have a default")
+    sms_password: SecretStr | None = Field(
+        None, description="A second secret for a generic gateway's {password}"
+    )
+    sms_receipt_secret: SecretStr | None = Field(
+        None, description="The secretKey of Mobizon's webhook, which signs its receipts"
+    )
     sms_currency: str = Field("RUB", description="Of the costs the provider reports")
     sms_receipt_token: SecretStr | None = Field(
         None, description="Secret part of the receipts' address /hooks/sms/{token}; default: from SECRET_KEY"
     )
     sms_spend_limit_per_day: int = Field(
         1000, description="SMS a programme may send a day through its form before the breaker holds them"
+    )
+
+    # --- SMS: a gateway without code of its own (provider generic) ---
+    sms_generic_method: Literal["GET", "POST", "PUT"] = "POST"
+    sms_generic_headers: str = Field(
+        '{"Authorization": "Bearer {api_key}"}', description="JSON object; may name {api_key}, {client_id}"
+    )
+    sms_generic_body: str = Field(
+        '{"to": "{recipient}", "text": "{text}", "client_id": "{client_id}", "from": "{sender}"}',
+        description="JSON; placeholders {recipient} {recipient_digits} {text} {sender} {client_id} and "
+        "{api_key} {login} {password}",
+    )
+    sms_generic_body_as: Literal["json", "form", "query"] = Field("json", description="How the body travels")
+    sms_generic_id_path: str = Field("id", description="Where the answer holds the message's id: data.0.id")
+    sms_generic_segments_path: str = Field("segments", description="Where it holds the parts; may be empty")
+    sms_generic_cost_path: str = Field("cost", description="Where it holds the cost; may be empty")
+    sms_generic_currency_path: str = Field(
+        "currency", description="Where it holds the currency; may be empty"
+    )
+    sms_generic_error_path: str = Field("error", description="What stands here and is not 0 is an error")
+    sms_generic_temporary_errors: str = Field("", description="Error codes worth another try: 429,busy")
+    sms_generic_find_url: str | None = Field(
+        None, description="Answers what became of {client_id}, 404 if unknown; without it a person must look"
+    )
+    sms_generic_balance_url: str | None = None
+    sms_generic_balance_path: str = "balance"
+    sms_generic_receipt_list_path: str = Field("", description="Where a receipt holds its list, if it is one")
+    sms_generic_receipt_id_path: str = "id"
+    sms_generic_receipt_status_path: str = "status"
+    sms_generic_receipt_error_path: str = "error"
+    sms_generic_receipt_at_path: str = "at"
+    sms_generic_receipt_states: str = Field(
+        '{"sent": "sent", "delivered": "delivered", "failed": "failed"}',
+        description="JSON object: the gateway's words for sent, delivered and failed",
     )
 
     # --- E-mail ---
