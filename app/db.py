@@ -101,6 +101,26 @@ def open_engine(database_url: str) -> AsyncEngine:
     )
 
 
+def open_read_engine(database_url: str) -> AsyncEngine:
+    """An engine that only reads: on SQLite without waiting for any writer, on PostgreSQL the same as any.
+
+    Every statement sees the newest commit.
+    """
+    if not database_url.startswith("sqlite"):
+        return open_engine(database_url)
+    engine = create_async_engine(make_url(database_url).set(drivername="sqlite+aiosqlite"))
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("query_only=ON", "busy_timeout=30000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
 def _open_sqlite(database_url: str) -> AsyncEngine:
     url = make_url(database_url).set(drivername="sqlite+aiosqlite")
     engine = create_async_engine(url, connect_args={"timeout": 30})
@@ -117,7 +137,8 @@ def _open_sqlite(database_url: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -1,7 +1,7 @@
-"""The kinds of work and the order they are taken in."""
+"""The kinds of work there are, the arguments each carries, and the order they are taken in."""
 
-PUSH_APPLE = "push_apple"  # args: pass_id
-SEND_MESSAGE = "send_message"  # args: message_id
+PUSH_APPLE = "push_apple"  # pass_id: tell the devices of a pass that it changed
+SEND_MESSAGE = "send_message"  # message_id: hand an SMS or e-mail to its provider
 
 # Priorities: the higher first. A single change of a balance never waits for a campaign.
 LIVE = 100
