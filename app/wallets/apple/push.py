@@ -1,0 +1,136 @@
+"""Telling devices that a pass changed, through the push service each of them registered with."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from app.errors import PermanentFailure
+from app.settings import Settings
+from app.wallets.apple import certificates
+from app.wallets.apple.android_push import open_pass2u_push, open_walletpasses_push
+from app.wallets.apple.apns_aioapns import open_apple_push
+from app.wallets.apple.apns_credentials import CertificateCredentials, TokenCredentials
+from app.wallets.apple.pusher import ApplePush, PassPusher, PushOutcome, PushRejected, PushResult
+from app.wallets.apple.signing import FileSigner, Signer
+
+__all__ = [
+    "ApplePush",
+    "CertificateCredentials",
+    "PassPusher",
+    "PassPushers",
+    "PushOutcome",
+    "PushRejected",
+    "PushResult",
+    "PushService",
+    "PushTarget",
+    "ServiceMissing",
+    "TokenCredentials",
+    "open_apple_push",
+    "open_pushers",
+]
+
+PushService = Literal["apns", "walletpasses", "pass2u"]
+
+
+@dataclass(frozen=True)
+class PushTarget:
+    """One device as a registration names it: the service that reaches it, and its push token."""
+
+    push_service: PushService
+    push_token: str = field(repr=False)
+
+
+class ServiceMissing(PermanentFailure):
+    """A device registered with a push service that has no settings. The other services are not concerned."""
+
+    reason = "NotConfigured"
+
+
+class PassPushers:
+    """The push services of one installation; a service that is not configured is None."""
+
+    def __init__(
+        self,
+        *,
+        apns: ApplePush | None,
+        walletpasses: PassPusher | None = None,
+        pass2u: PassPusher | None = None,
+    ) -> None:
+        self._by_service: dict[PushService, PassPusher | None] = {
+            "apns": apns,
+            "walletpasses": walletpasses,
+            "pass2u": pass2u,
+        }
+
+    async def notify(self, target: PushTarget) -> PushResult:
+        """Ask one device, through the service it registered with, to fetch its changed passes.
+
+        Raises what `PassPusher.notify_changed` raises, and ServiceMissing.
+        """
+        pusher = self._by_service[target.push_service]
+        if pusher is None:
+            raise ServiceMissing(f"no settings for the push service {target.push_service!r}")
+        return await pusher.notify_changed(target.push_token)
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        for pusher in self._by_service.values():
+            if pusher is not None:
+                await pusher.close()
+
+
+def open_pushers(settings: Settings, signer: Signer) -> PassPushers:
+    """The push services the settings name, for the pass type of the signer's certificate.
+
+    Raises PushRejected with the reason "BadCredentials" when there is nothing usable to connect with.
+    """
+    pass_type_identifier, team_identifier = certificates.identifiers_of(signer.certificate)
+    topic = settings.apple_pass_type_identifier or pass_type_identifier
+    if topic is None:
+        raise PushRejected(
+            "the certificate names no pass type: set PASSBELL_APPLE_PASS_TYPE_IDENTIFIER",
+            reason="BadCredentials",
+        )
+    pass2u_key = settings.pass2u_api_key
+    walletpasses_key = settings.walletpasses_api_key
+    return PassPushers(
+        apns=open_apple_push(
+            _credentials(settings, signer, settings.apple_team_identifier or team_identifier),
+            topic=topic,
+            host=settings.apns_host,
+            port=settings.apns_port,
+            ca_file=settings.apns_ca_path,
+        ),
+        walletpasses=open_walletpasses_push(
+            topic=topic,
+            url=settings.walletpasses_url,
+            api_key=walletpasses_key.get_secret_value() if walletpasses_key else None,
+        ),
+        pass2u=open_pass2u_push(topic=topic, url=settings.pass2u_url, api_key=pass2u_key.get_secret_value())
+        if pass2u_key
+        else None,
+    )
+
+
+def _credentials(
+    settings: Settings, signer: Signer, team_identifier: str | None
+) -> CertificateCredentials | TokenCredentials:
+    if settings.apns_key_path is not None:
+        if not settings.apns_key_id or not team_identifier:
+            raise PushRejected(
+                "PASSBELL_APNS_KEY_PATH needs PASSBELL_APNS_KEY_ID and PASSBELL_APPLE_TEAM_IDENTIFIER",
+                reason="BadCredentials",
+            )
+        return TokenCredentials(settings.apns_key_path, settings.apns_key_id, team_identifier)
+    if not isinstance(signer, FileSigner):
+        raise PushRejected(
+            "a key inside a PKCS#11 token cannot open the connection to APNs: "
+            "set PASSBELL_APNS_KEY_PATH and PASSBELL_APNS_KEY_ID to a push key (.p8) of the team",
+            reason="BadCredentials",
+        )
+    chain = [signer.certificate, *signer.chain]
+    return CertificateCredentials(
+        certificate=b"".join(each.public_bytes(Encoding.PEM) for each in chain),
+        key=signer.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
