@@ -17,6 +17,11 @@ _DECIMALS.update(dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 _DECIMALS.update(dict.fromkeys(("CLF", "UYW"), 4))
 
 
+def decimals_of(currency: str) -> int:
+    """How many decimals amounts in a currency (ISO 4217) have: 2 for RUB, 0 for JPY."""
+    return _DECIMALS.get(currency, 2)
+
+
 def points_for_purchase(amount_minor_units: int, *, currency: str, rate_basis_points: int) -> int:
     """The points a purchase earns: its amount times the rate, rounded down to whole points.
 
@@ -27,7 +32,7 @@ def points_for_purchase(amount_minor_units: int, *, currency: str, rate_basis_po
     """
     if not 1 <= amount_minor_units <= POINTS_MAX:
         raise PointsOutOfRange(amount_minor_units)
-    minor_units = 10 ** _DECIMALS.get(currency, 2)
+    minor_units = 10 ** decimals_of(currency)
     return amount_minor_units * rate_basis_points // (BASIS_POINTS * minor_units)
 
 

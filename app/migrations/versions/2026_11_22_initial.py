@@ -89,6 +89,20 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_forms_program_id"), ["program_id"], unique=False)
 
     op.create_table(
+        "stored_answers",
+        sa.Column("program_id", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("request_hash", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("at", app.db.UtcDateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["program_id"], ["programs.id"], name=op.f("fk_stored_answers_program_id")),
+        sa.PrimaryKeyConstraint("program_id", "key", name=op.f("pk_stored_answers")),
+    )
+    with op.batch_alter_table("stored_answers", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_stored_answers_at"), ["at"], unique=False)
+
+    op.create_table(
         "tiers",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("program_id", sa.String(length=32), nullable=False),
@@ -510,6 +524,10 @@ def downgrade() -> None:
 
     op.drop_table("accounts")
     op.drop_table("tiers")
+    with op.batch_alter_table("stored_answers", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_stored_answers_at"))
+
+    op.drop_table("stored_answers")
     with op.batch_alter_table("forms", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_forms_program_id"))
 
