@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from app.clock import Clock, utc_now
 from app.settings import Settings
-from app.web import errors
+from app.web import api, errors
 from app.wiring import open_services
 
 
@@ -30,4 +30,5 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     errors.add_error_handlers(app)
+    app.include_router(api.router)
     return app

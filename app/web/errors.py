@@ -4,15 +4,19 @@ Every problem has `type` (a page of the documentation), `title`, `status`, `deta
 snake_case) and `request_id`; a refused field stands in `errors` as {pointer, detail}.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from app.members import api_keys, people
 from app.passes.issue import UnknownLink, UnknownPass
+from app.points import amounts, refusals
+from app.web.database_errors import was_busy
 
 MEDIA_TYPE = "application/problem+json"
 DOCS = "https://passbell.org/problems/"
@@ -21,6 +25,28 @@ DOCS = "https://passbell.org/problems/"
 TABLE: dict[type[Exception], tuple[int, str]] = {
     UnknownPass: (404, "unknown_pass"),
     UnknownLink: (404, "unknown_link"),
+    people.UnknownMember: (404, "unknown_member"),
+    people.UnknownAccount: (404, "unknown_account"),
+    people.AmbiguousExternalId: (409, "ambiguous_external_id"),
+    people.InvalidPhone: (422, "invalid_phone"),
+    people.PhoneTaken: (409, "phone_taken"),
+    people.CardNumberTaken: (409, "card_number_taken"),
+    people.ExternalIdTaken: (409, "external_id_taken"),
+    api_keys.UnknownApiKey: (404, "unknown_api_key"),
+    api_keys.UnknownScope: (422, "unknown_scope"),
+    amounts.InvalidAmount: (422, "invalid_amount"),
+    refusals.UnknownAccount: (404, "unknown_account"),
+    refusals.UnknownEntry: (404, "unknown_entry"),
+    refusals.UnknownMember: (404, "unknown_member"),
+    refusals.UnknownTier: (422, "unknown_tier"),
+    refusals.MemberBlocked: (423, "member_blocked"),
+    refusals.NotEnoughPoints: (409, "not_enough_points"),
+    refusals.PointsOutOfRange: (422, "points_out_of_range"),
+    refusals.BadFact: (422, "invalid_field"),
+    refusals.SourceEventReused: (409, "source_event_reused"),
+    refusals.AlreadyReversed: (409, "already_reversed"),
+    refusals.CannotReverse: (409, "cannot_reverse"),
+    refusals.NoEarningRate: (409, "no_earning_rate"),
 }
 
 _CODES = {
@@ -91,30 +117,57 @@ def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of the table, FastAPI's own and unexpected ones as problems."""
     for error_type in TABLE:
         app.add_exception_handler(error_type, _known)
-    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(Problem, _known)
+    app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
 
 
+def answer(request: Request, error: Exception) -> JSONResponse | None:
+    """The problem that an error of the table, or a door's own Problem, becomes; None for any other."""
+    if isinstance(error, Problem):
+        errors = [{"pointer": error.pointer, "detail": error.detail}] if error.pointer else []
+        return problem(request, error.status, error.code, error.detail, errors=errors, headers=error.headers)
+    for kind in type(error).__mro__:
+        if kind in TABLE:
+            status, code = TABLE[kind]
+            return problem(request, status, code, str(error))
+    return None
+
+
 async def _known(request: Request, error: Exception) -> JSONResponse:
-    status, code = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
-    return problem(request, status, code, str(error))
+    known = answer(request, error)
+    assert known is not None
+    return known
 
 
-async def _problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)
-    errors = [{"pointer": error.pointer, "detail": error.detail}] if error.pointer else []
-    return problem(request, error.status, error.code, error.detail, errors=errors, headers=error.headers)
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DBAPIError)
+    if not was_busy(error):
+        raise error
+    detail = "the database is busy with the same rows: send the request again"
+    return problem(request, 503, "busy", detail, headers={"Retry-After": "1"})
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [
-        {"pointer": "/" + "/".join(str(part) for part in found["loc"]), "detail": str(found["msg"])}
-        for found in error.errors()[:50]
+        {"pointer": _pointer(found, error.body), "detail": str(found["msg"])} for found in error.errors()[:50]
     ]
     return problem(request, 422, "invalid_field", _summary(errors), errors=errors)
+
+
+def _pointer(found: Mapping[str, Any], body: object) -> str:
+    """Where a field stands, as "/body/points" or "/query/limit"."""
+    place = list(found["loc"])
+    if str(found["type"]).startswith("union_tag"):  # the field that chooses among models: `kind`
+        place.append(found["ctx"]["discriminator"].strip("'"))
+    elif len(place) > 1 and isinstance(body, dict) and place[1] in cast("dict[str, object]", body).values():
+        del place[1]  # what it chose: no part of where the field stands
+    # The caller's own names stand in it: what could not be written as UTF-8 is escaped.
+    parts = (str(part).encode("utf-8", "backslashreplace").decode()[:64] for part in place)
+    return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def _summary(errors: Sequence[dict[str, str]]) -> str:

@@ -1,0 +1,31 @@
+"""The REST API under /api/v1: one file per resource; `keys` says who calls, `idempotency` does it once."""
+
+from fastapi import APIRouter
+
+from app.web.api import accounts, transactions
+from app.web.api.values import ProblemOut
+from app.web.errors import MEDIA_TYPE
+
+_PROBLEMS = {
+    400: "The request cannot be read, or lacks a header",
+    401: "The API key is missing, unknown, expired or revoked",
+    403: "The API key lacks the scope",
+    404: "There is no such thing in this programme",
+    409: "It does not fit the state things are in",
+    422: "A field is not valid; `errors` names it",
+    423: "The member is blocked",
+    503: "The database is busy: send it again",
+}
+
+router = APIRouter(
+    prefix="/api/v1",
+    responses={
+        status: {
+            "description": description,
+            "content": {MEDIA_TYPE: {"schema": ProblemOut.model_json_schema(mode="serialization")}},
+        }
+        for status, description in _PROBLEMS.items()
+    },
+)
+for resource in (accounts, transactions):
+    router.include_router(resource.router)
