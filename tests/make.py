@@ -84,7 +84,7 @@ async def make_pass(session: AsyncSession, member: Member | None = None, **field
         "member_id": member.id,
         "serial_number": f"serial-{new_id('s')}",
         "template": "coffee",
-        "changed_at": NOON,
+        "last_modified": int(NOON.timestamp()),
         "created_at": NOON,
     }
     return await _add(session, Pass(**defaults | fields))
