@@ -1,7 +1,7 @@
 """An APNs simulator with certificates, and a sender connected to it."""
 
 import ssl
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from app.simulators.apns import ApnsAddress, ApnsSimulator, ProviderKey
+from app.simulators.apns import ApnsSimulator, ProviderKey
 from app.wallets.apple.apns_aioapns import open_apple_push
 from app.wallets.apple.push import ApplePush, CertificateCredentials, TokenCredentials
 
@@ -36,13 +36,13 @@ def authority(name: str) -> trustme.CA:
 
 
 @cache
-def provider_key_pem(name: str = "ours") -> bytes:
+def provider_key_pem(name: str) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @cache
-def client_certificate(authority_name: str = "Apple") -> bytes:
+def client_certificate(authority_name: str) -> bytes:
     """Certificate and key in one PEM."""
     return authority(authority_name).issue_cert("pass.example").private_key_and_cert_chain_pem.bytes()
 
@@ -63,7 +63,7 @@ def server_tls(*, asks_for_certificate: bool = True) -> ssl.SSLContext:
 
 
 @contextmanager
-def ca_file(authority_name: str = "Apple") -> Generator[Path]:
+def ca_file(authority_name: str) -> Generator[Path]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "ca.pem"
         authority(authority_name).cert_pem.write_to_path(path)
@@ -72,9 +72,11 @@ def ca_file(authority_name: str = "Apple") -> Generator[Path]:
 
 @dataclass(frozen=True)
 class Apns:
+    """A running simulator and a sender to it; `open_sender(port)` makes another one."""
+
     simulator: ApnsSimulator
-    address: ApnsAddress
     push: ApplePush
+    open_sender: Callable[[int], ApplePush]
 
 
 @asynccontextmanager
@@ -87,26 +89,30 @@ async def apns(
     trusted: str = "Apple",
     **planned,
 ) -> AsyncGenerator[Apns]:
-    """A running simulator and a sender with the right credentials, unless others are given."""
-    key = ProviderKey(public_pem(provider_key_pem()), KEY_ID, TEAM_ID) if token_mode else None
+    """A simulator and a sender with the right credentials, unless others are given."""
+    key = ProviderKey(public_pem(provider_key_pem("ours")), KEY_ID, TEAM_ID) if token_mode else None
     right = (
-        TokenCredentials(provider_key_pem(), KEY_ID, TEAM_ID)
+        TokenCredentials(provider_key_pem("ours"), KEY_ID, TEAM_ID)
         if token_mode
-        else CertificateCredentials(client_certificate())
+        else CertificateCredentials(client_certificate("Apple"))
     )
     tls = server_tls(asks_for_certificate=not token_mode)
     simulator = ApnsSimulator(tls, topics={TOPIC}, provider_key=key, **planned)
     with ca_file(trusted) as ca:
-        async with simulator.running() as address:
-            push = open_apple_push(
+
+        def open_sender(port: int) -> ApplePush:
+            return open_apple_push(
                 credentials or right,
                 topic=topic,
-                host=address.host,
-                port=address.port,
+                host="127.0.0.1",
+                port=port,
                 ca_file=ca,
                 deadline_seconds=deadline_seconds,
             )
+
+        async with simulator.running() as address:
+            push = open_sender(address.port)
             try:
-                yield Apns(simulator, address, push)
+                yield Apns(simulator, push, open_sender)
             finally:
                 await push.close()

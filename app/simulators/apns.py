@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 from app.clock import Clock, utc_now
 from app.simulators.apns_token import ProviderKey, ProviderTokens
-from app.simulators.apns_wire import RESET, Answer, ApnsFaults, ApnsWire
+from app.simulators.apns_wire import RESET, SILENCE, Answer, ApnsFaults, ApnsWire
 
 __all__ = ["ApnsAddress", "ApnsFaults", "ApnsSimulator", "ProviderKey", "Push"]
 
@@ -81,7 +81,7 @@ class PushCounts:
 
 @dataclass
 class _Planned:
-    reason: str
+    reason: str | None  # None: no answer at all
     times: int | None
     timestamp: datetime | None = None
 
@@ -174,6 +174,10 @@ class ApnsSimulator:
         """Answer pushes to the token with `reason`, for ever or for the next `times`."""
         self._planned[push_token.lower()] = _Planned(reason, times)
 
+    def ignore(self, push_token: str) -> None:
+        """Never answer pushes to the token, as if they were lost inside APNs."""
+        self._planned[push_token.lower()] = _Planned(None, None)
+
     # What the wire asks.
 
     def latency(self) -> float:
@@ -215,6 +219,8 @@ class ApnsSimulator:
         token = headers[":path"].rpartition("/")[2].lower()
         planned = self._take_planned(token)
         if planned is not None:
+            if planned.reason is None:
+                return SILENCE
             return refusal(planned.reason, apns_id, timestamp=planned.timestamp)
         self._accept(Push(token, headers["apns-topic"], apns_id, self._clock()))
         return Answer(200, apns_id)

@@ -48,7 +48,8 @@ class Answer:
     body: bytes = b""
 
 
-RESET = Answer(0, "")  # no answer: the stream is reset
+RESET = Answer(0, "reset")  # instead of an answer the stream is reset
+SILENCE = Answer(0, "silence")  # nothing at all
 
 
 @dataclass
@@ -210,6 +211,8 @@ class ApnsWire(asyncio.Protocol):
             return
         request = self._requests.pop(stream_id)
         answer = self._service.answer(request.headers, bytes(request.body))
+        if answer is SILENCE:
+            return
         if answer is RESET:
             self._h2.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)
         else:

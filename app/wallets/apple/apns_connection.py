@@ -69,7 +69,8 @@ class ApnsConnection(APNsTLSClientProtocol):
         self._open_connections = open_connections
         self._responses: dict[int, _Response] = {}
         self._waiting_for_stream: deque[asyncio.Future[None]] = deque()
-        # Streams are counted by h2, against the server's latest settings.
+        self._streams_promised = 0  # to those that were woken and have not sent yet
+        # aioapns' own count goes wrong when the server changes its limit: never let it bite.
         self.free_channels = ChannelPool(H2Connection.HIGHEST_ALLOWED_STREAM_ID)
 
     async def send(self, request: NotificationRequest) -> NotificationResult:
@@ -79,6 +80,7 @@ class ApnsConnection(APNsTLSClientProtocol):
             return await self.send_notification(request)
         finally:
             self.requests.pop(request.notification_id, None)
+            self._hand_out_streams()
             self._close_if_drained()
 
     def retire(self) -> None:
@@ -99,23 +101,28 @@ class ApnsConnection(APNsTLSClientProtocol):
             self.close()
 
     async def _free_stream(self) -> None:
-        while self.is_usable and self._streams_left() <= 0:
+        if self.is_usable and self._streams_left() <= 0:
             waiting = asyncio.get_running_loop().create_future()
             self._waiting_for_stream.append(waiting)
-            await waiting
+            try:
+                await waiting
+            finally:
+                self._streams_promised -= waiting.done() and not waiting.cancelled()
         if not self.is_usable:
             raise ConnectionClosed("closed while waiting for a stream")
 
     def _streams_left(self) -> int:
-        streams = self.conn.remote_settings.max_concurrent_streams - self.conn.open_outbound_streams
+        taken = len(self.request_streams) + self._streams_promised  # h2 would count by walking all streams
+        streams = self.conn.remote_settings.max_concurrent_streams - taken
         return min(streams, self.conn.outbound_flow_control_window // PAYLOAD_BYTES)
 
-    def _wake_waiting(self, count: int) -> None:
-        while self._waiting_for_stream and count > 0:
+    def _hand_out_streams(self) -> None:
+        """Wake as many that wait as may go now; when the connection is over, all, to be told so."""
+        while self._waiting_for_stream and (not self.is_usable or self._streams_left() > 0):
             waiting = self._waiting_for_stream.popleft()
             if not waiting.done():
+                self._streams_promised += 1
                 waiting.set_result(None)
-                count -= 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._open_connections.add(self)
@@ -127,7 +134,7 @@ class ApnsConnection(APNsTLSClientProtocol):
         self._open_connections.discard(self)
         self.ready.set()
         self.lost.set()
-        self._wake_waiting(len(self._waiting_for_stream))
+        self._hand_out_streams()
         # aioapns would stumble over a send that was cancelled a moment ago.
         self.requests = {key: waiting for key, waiting in self.requests.items() if not waiting.done()}
         super().connection_lost(exc)
@@ -144,7 +151,7 @@ class ApnsConnection(APNsTLSClientProtocol):
             self._on_event(event)
         if not self.lost.is_set():
             self.flush()
-        self._wake_waiting(self._streams_left())
+        self._hand_out_streams()
 
     def _on_event(self, event: Event) -> None:
         match event:
