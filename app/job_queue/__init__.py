@@ -6,18 +6,19 @@ PgQueuer stands behind it on both databases. Nothing outside this package import
 from app.job_queue.enqueue import JsonScalar, NotInTransaction, enqueue, enqueue_many
 from app.job_queue.held import HeldJob, QueueStats, held, prune_log, requeue, stats
 from app.job_queue.retry import Retry
-from app.job_queue.worker import CronFunction, Handler, Wake, Worker, run_worker
+from app.job_queue.worker import Cron, CronFunction, Handler, Registered, Wake, run_worker
 
 __all__ = [
+    "Cron",
     "CronFunction",
     "Handler",
     "HeldJob",
     "JsonScalar",
     "NotInTransaction",
     "QueueStats",
+    "Registered",
     "Retry",
     "Wake",
-    "Worker",
     "enqueue",
     "enqueue_many",
     "held",

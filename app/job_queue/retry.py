@@ -25,7 +25,8 @@ class Retry:
         Jittered between half and all of the doubled wait, so that the jobs an outage failed together do not
         come back together. Never sooner than a TemporaryFailure's `retry_after_seconds`.
         """
-        wait = min(self.first_wait_seconds * 2.0 ** (failed_attempts - 1), self.longest_wait_seconds)
+        doublings = min(failed_attempts - 1, 64)  # two to the power of thousands is no float
+        wait = min(self.first_wait_seconds * 2.0**doublings, self.longest_wait_seconds)
         jittered = wait * random.uniform(0.5, 1.0)  # noqa: S311  no secret
         if not isinstance(error, TemporaryFailure) or error.retry_after_seconds is None:
             return jittered

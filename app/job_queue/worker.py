@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,9 +32,10 @@ from app.job_queue.queue import Queue
 from app.job_queue.retry import Retry
 
 Handler = Callable[[Mapping[str, JsonScalar]], Awaitable[None]]
-CronFunction = Callable[[], Awaitable[None]]
+CronFunction = Callable[[], Awaitable[object]]
 Wake = Literal["notify", "poll"]
 
+NORMAL_RETRY = Retry()
 BATCH = 20
 DATABASE_AWAY = (
     OSError,
@@ -51,52 +52,46 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Registered:
+    """A handler of one kind of job, and what becomes of a job that fails.
+
+    The handler may run again for a job it has done: after a crash, or when recording its success failed. So
+    it reads the state it must bring about, and does nothing where that is reached. TemporaryFailure and any
+    unexpected exception mean again later, PermanentFailure means hold.
+    """
+
     handler: Handler
-    retry: Retry
-    concurrency_limit: int | None
+    retry: Retry = NORMAL_RETRY
+    concurrency_limit: int | None = None  # at most so many at once, over all workers together
 
 
-class Worker:
-    """What a worker does: handlers of kinds of job, and functions that run by the clock."""
+@dataclass(frozen=True)
+class Cron:
+    """A function the clock starts, once per tick over all workers.
 
-    def __init__(self) -> None:
-        self.handlers: dict[str, _Entry] = {}
-        self.crons: dict[str, tuple[str, CronFunction]] = {}
+    `expression` is in UTC, "30 4 * * *"; a sixth field, where given, is seconds. A tick that no worker was
+    there for is made up for once.
+    """
 
-    def handle(
-        self, kind: str, handler: Handler, *, retry: Retry | None = None, concurrency_limit: int | None = None
-    ) -> None:
-        """Run `handler` with the arguments of each job of this kind.
-
-        It may run again for a job it has done: after a crash, or when recording its success failed. So it
-        reads the state it must bring about and does nothing where that is reached.
-        TemporaryFailure and any unexpected exception mean again later, PermanentFailure means hold.
-        `concurrency_limit`: at most so many at once, over all workers together.
-        """
-        assert kind not in self.handlers, f"two handlers for {kind}"
-        self.handlers[kind] = _Entry(handler, retry or Retry(), concurrency_limit)
-
-    def cron(self, name: str, expression: str, function: CronFunction) -> None:
-        """Run `function` by a cron expression in UTC, "30 4 * * *", once per tick over all workers.
-
-        A sixth field, where given, is seconds. A tick missed because no worker ran is made up for once.
-        """
-        assert name not in self.crons, f"two cron entries named {name}"
-        self.crons[name] = (expression, function)
+    name: str
+    expression: str
+    function: CronFunction
 
 
 async def run_worker(
     engine: AsyncEngine,
-    worker: Worker,
+    handlers: Mapping[str, Registered],
     *,
     stop: asyncio.Event,
+    crons: Sequence[Cron] = (),
     wake: Wake = "notify",
     concurrency: int = 100,
     heartbeat_seconds: float = 10.0,
     grace_seconds: float = 20.0,
 ) -> None:
-    """Work until `stop` is set; then finish what runs, or hand it back after `grace_seconds`.
+    """Run jobs by kind until `stop` is set; then finish what runs, or hand it back after `grace_seconds`.
+
+    Jobs of other kinds are left for workers that know them.
 
     `wake` is for PostgreSQL: "notify" wakes workers within milliseconds; "poll" looks five times a second,
     for busy installations, where NOTIFY would halve the commits of eight and more writers. All workers
@@ -104,13 +99,14 @@ async def run_worker(
     is found within a fifth of a second.
     A job whose worker died runs elsewhere after `heartbeat_seconds`. A database that goes away is waited for.
     """
+    pruning = Cron("prune_job_log", PRUNE_LOG_AT, functools.partial(_prune_log, engine))
     shortest, longest = RECONNECT_SECONDS
     wait = shortest
     while not stop.is_set():
         started = asyncio.get_running_loop().time()
         try:
             async with _open_queue(engine, wake) as queue:
-                run = _Run(queue, worker, engine, stop, grace_seconds)
+                run = _Run(queue, handlers, (*crons, pruning), stop, grace_seconds)
                 await run.until_stopped(concurrency, timedelta(seconds=heartbeat_seconds))
         except DATABASE_AWAY as error:
             log.warning("worker lost its database, trying again: %s", error)
@@ -133,8 +129,8 @@ class _Run:
     def __init__(
         self,
         queue: Queue,
-        worker: Worker,
-        engine: AsyncEngine,
+        handlers: Mapping[str, Registered],
+        crons: Sequence[Cron],
         stop: asyncio.Event,
         grace_seconds: float,
     ) -> None:
@@ -144,23 +140,16 @@ class _Run:
         self._running: set[asyncio.Task[object]] = set()
         self._handing_back = asyncio.Event()
         self._pgqueuer = PgQueuer(connection=queue.queries.driver, queries=queue.queries)
-        for kind, entry in worker.handlers.items():
-            self._pgqueuer.qm.register_executor(kind, self._executor(entry))
-        for name, (expression, function) in worker.crons.items():
-            self._add_cron(name, expression, function)
-        self._add_cron("prune_job_log", PRUNE_LOG_AT, functools.partial(_prune_log, engine))
+        for kind, registered in handlers.items():
+            self._pgqueuer.qm.register_executor(kind, self._executor(registered))
+        for cron in crons:
+            self._pgqueuer.schedule(cron.name, cron.expression)(_scheduled(cron.function))
 
-    def _executor(self, entry: _Entry) -> "_Executor":
+    def _executor(self, registered: Registered) -> "_Executor":
         parameters = EntrypointExecutorParameters(
-            func=_never_called, concurrency_limit=entry.concurrency_limit or 0, on_failure="hold"
+            func=_never_called, concurrency_limit=registered.concurrency_limit or 0, on_failure="hold"
         )
-        return _Executor(parameters, entry, self._running, self._handing_back)
-
-    def _add_cron(self, name: str, expression: str, function: CronFunction) -> None:
-        async def run(_schedule: Schedule) -> None:
-            await function()
-
-        self._pgqueuer.schedule(name, expression)(run)
+        return _Executor(parameters, registered, self._running, self._handing_back)
 
     async def until_stopped(self, concurrency: int, heartbeat: timedelta) -> None:
         running = asyncio.create_task(
@@ -194,7 +183,7 @@ class _Run:
 class _Executor(AbstractEntrypointExecutor):
     """Runs one job, and says what becomes of it when it fails."""
 
-    entry: _Entry
+    registered: Registered
     running: set[asyncio.Task[object]]
     handing_back: asyncio.Event
 
@@ -205,7 +194,7 @@ class _Executor(AbstractEntrypointExecutor):
         assert task is not None
         self.running.add(task)
         try:
-            await self.entry.handler(orjson.loads(job.payload or b"{}"))
+            await self.registered.handler(orjson.loads(job.payload or b"{}"))
         except asyncio.CancelledError as error:
             # PgQueuer deletes a cancelled job, as if someone had called it off.
             task.uncancel()
@@ -216,13 +205,20 @@ class _Executor(AbstractEntrypointExecutor):
             if not isinstance(error, TemporaryFailure):
                 log.exception("job %s %s failed unexpectedly", job.entrypoint, job.id)
             failed_attempts = job.attempts + 1
-            if failed_attempts >= self.entry.retry.attempts_max:
+            if failed_attempts >= self.registered.retry.attempts_max:
                 raise
-            wait = self.entry.retry.wait_seconds(failed_attempts, error)
+            wait = self.registered.retry.wait_seconds(failed_attempts, error)
             reason = f"{type(error).__name__}: {error}"
             raise RetryRequested(timedelta(seconds=wait), reason=reason) from error
         finally:
             self.running.discard(task)
+
+
+def _scheduled(function: CronFunction) -> Callable[[Schedule], Awaitable[None]]:
+    async def run(_schedule: Schedule) -> None:
+        await function()
+
+    return run
 
 
 async def _never_called(job: Job) -> None:

@@ -53,13 +53,13 @@ _GIVE_BACK_AT_ONCE = _statement(
 )
 
 
-def use(connection: Connection, values: Mapping[str, Any], *, gives_back: bool) -> None:
+def use(connection: Connection, values: Mapping[str, Any], *, gives_back: bool, folded: bool) -> None:
     """Take an entry's points from its account's lots, or give back what the reversed entry took.
 
     The account must be locked by the caller in an *earlier* statement: PostgreSQL reads the lots as they
     were when this one begins.
     """
-    if connection.dialect.name == "postgresql":
+    if folded:
         connection.execute(_GIVE_BACK_AT_ONCE if gives_back else _TAKE_AT_ONCE, values)
         return
     connection.execute(_GIVE_BACK_STEP if gives_back else _TAKE_STEP, values)

@@ -4,8 +4,8 @@ The account's row is lock and guard at once: one conditional UPDATE moves balanc
 matches nothing. Written in SQL because this is the hottest path of the program.
 
 SQLite runs the statements one by one (they cost microseconds). PostgreSQL gets the same texts folded into
-one statement, for there every round trip costs about 0.4 ms. `in_steps` works on both; the tests hold
-the two to the same results.
+one statement, for there every round trip costs about 0.4 ms. The steps work on both; the tests
+hold the two ways to the same results.
 """
 
 from dataclasses import dataclass, fields
@@ -169,18 +169,20 @@ def write(connection: Connection, entry_id: str, movement: Movement) -> Written 
         "tier_at": movement.tier_at or movement.now,
         "balance_max": POINTS_MAX,
     }
-    write_entry = at_once if connection.dialect.name == "postgresql" else in_steps
-    written = write_entry(connection, values, makes_lot=_makes_lot(movement))
-    if written is not None and not _makes_lot(movement):
-        lots.use(connection, values, gives_back=movement.points > 0)
+    makes_lot = movement.points > 0 and movement.reverses_id is None
+    folded = folds(connection)
+    written = (_at_once if folded else _in_steps)(connection, values, makes_lot=makes_lot)
+    if written is not None and not makes_lot:
+        lots.use(connection, values, gives_back=movement.points > 0, folded=folded)
     return written
 
 
-def _makes_lot(movement: Movement) -> bool:
-    return movement.points > 0 and movement.reverses_id is None
+def folds(connection: Connection) -> bool:
+    """Whether this database changes several tables in one statement."""
+    return connection.dialect.name == "postgresql"
 
 
-def at_once(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
+def _at_once(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
     """Account, entry and lot in one statement (PostgreSQL)."""
     statement = _ENTRY_AND_LOT_AT_ONCE if makes_lot else _ENTRY_AT_ONCE
     moved = connection.execute(statement, values).one_or_none()
@@ -192,7 +194,7 @@ def at_once(connection: Connection, values: dict[str, Any], *, makes_lot: bool) 
     return Written(moved.program_id, moved.sequence, moved.balance)
 
 
-def in_steps(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
+def _in_steps(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
     """Account, entry and lot one after the other (any database)."""
     moved = connection.execute(_MOVE_STEP, values).one_or_none()
     if moved is None:

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.job_queue import Worker, run_worker
+from app.job_queue import Registered, run_worker
 
 Working = Callable[..., AbstractAsyncContextManager[asyncio.Event]]
 
 
 @pytest.fixture
 def working(engine: AsyncEngine) -> Working:
-    """`async with working(worker) as stop:` the worker runs, and has stopped on the way out."""
+    """`async with working(handlers) as stop:` the worker runs, and has stopped on the way out."""
 
     @asynccontextmanager
-    async def run(worker: Worker, **options: Any) -> AsyncIterator[asyncio.Event]:
+    async def run(handlers: dict[str, Registered], **options: Any) -> AsyncIterator[asyncio.Event]:
         stop = asyncio.Event()
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-            group.create_task(run_worker(engine, worker, stop=stop, **options))
+            group.create_task(run_worker(engine, handlers, stop=stop, **options))
             yield stop
             stop.set()
 

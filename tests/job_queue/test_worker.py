@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.errors import PermanentFailure, TemporaryFailure
-from app.job_queue import Retry, Worker, enqueue, enqueue_many, held, prune_log, requeue, stats
+from app.job_queue import (
+    Cron,
+    Registered,
+    Retry,
+    enqueue,
+    enqueue_many,
+    held,
+    prune_log,
+    requeue,
+    run_worker,
+    stats,
+)
 from tests.job_queue.conftest import until
 
 SOON = Retry(attempts_max=3, first_wait_seconds=0.1, longest_wait_seconds=0.2)
@@ -20,14 +31,13 @@ def wake(request, database):
 
 
 async def test_a_committed_job_runs_with_its_arguments(sessions, working, done, wake):
-    worker = Worker()
     args = {"pass_id": "p1", "points": -5, "rate": 0.5, "loud": True, "note": None}
 
     async def ring(args):
         done.add(args)
 
-    worker.handle("ring", ring)
-    async with working(worker, wake=wake):
+    handlers = {"ring": Registered(ring)}
+    async with working(handlers, wake=wake):
         async with sessions.begin() as session:
             await enqueue(session, "ring", args)
         assert await done.wait_for(1) == [args]
@@ -40,31 +50,29 @@ async def test_a_committed_job_runs_with_its_arguments(sessions, working, done, 
 
 
 async def test_urgent_jobs_run_first_and_equal_ones_in_order(sessions, working, done):
-    worker = Worker()
 
     async def ring(args):
         done.add(args["n"])
 
-    worker.handle("ring", ring, concurrency_limit=1)
+    handlers = {"ring": Registered(ring, concurrency_limit=1)}
     async with sessions.begin() as session:
         await enqueue_many(session, "ring", [{"n": 1}, {"n": 2}])
         await enqueue(session, "ring", {"n": 3}, priority=5)
         await enqueue(session, "ring", {"n": 4}, priority=-5)
         await enqueue(session, "ring", {"n": 5})
 
-    async with working(worker):
+    async with working(handlers):
         assert await done.wait_for(5) == [3, 1, 2, 5, 4]
 
 
 async def test_a_job_waits_for_its_time(sessions, working, done):
-    worker = Worker()
 
     async def ring(args):
         done.add((args["n"], datetime.now(UTC)))
 
-    worker.handle("ring", ring)
+    handlers = {"ring": Registered(ring)}
     run_at = datetime.now(UTC) + timedelta(seconds=0.7)
-    async with working(worker):
+    async with working(handlers):
         async with sessions.begin() as session:
             await enqueue(session, "ring", {"n": "later"}, run_at=run_at)
             await enqueue(session, "ring", {"n": "now"})
@@ -78,15 +86,14 @@ async def test_a_job_waits_for_its_time(sessions, working, done):
 async def test_a_failed_job_is_tried_again_later_and_held_after_the_last_attempt(
     sessions, working, done, error
 ):
-    worker = Worker()
     loop = asyncio.get_running_loop()
 
     async def ring(args):
         done.add(loop.time())
         raise error
 
-    worker.handle("ring", ring, retry=SOON)
-    async with working(worker):
+    handlers = {"ring": Registered(ring, retry=SOON)}
+    async with working(handlers):
         async with sessions.begin() as session:
             await enqueue(session, "ring", {"pass_id": "p1"})
         first, second, third = await done.wait_for(3)
@@ -100,15 +107,14 @@ async def test_a_failed_job_is_tried_again_later_and_held_after_the_last_attempt
 
 
 async def test_a_permanent_failure_is_held_at_once_and_can_be_requeued(sessions, working, done):
-    worker = Worker()
 
     async def ring(args):
         done.add(args)
         if len(done.calls) == 1:
             raise PermanentFailure("403 InvalidProviderToken")
 
-    worker.handle("ring", ring, retry=SOON)
-    async with working(worker):
+    handlers = {"ring": Registered(ring, retry=SOON)}
+    async with working(handlers):
         async with sessions.begin() as session:
             await enqueue(session, "ring", {"pass_id": "p1"})
         (job,) = await held_jobs(sessions, 1)
@@ -124,7 +130,6 @@ async def test_a_permanent_failure_is_held_at_once_and_can_be_requeued(sessions,
 
 
 async def test_the_log_is_pruned_but_a_held_job_keeps_its_error(sessions, working, done):
-    worker = Worker()
 
     async def ring(args):
         done.add(args)
@@ -132,13 +137,12 @@ async def test_the_log_is_pruned_but_a_held_job_keeps_its_error(sessions, workin
             raise TemporaryFailure("busy")
         raise PermanentFailure("gone")
 
-    worker.handle("ring", ring, retry=SOON)
-    async with working(worker):
+    handlers = {"ring": Registered(ring, retry=SOON)}
+    async with working(handlers):
         async with sessions.begin() as session:
             await enqueue(session, "ring", {"pass_id": "kept"})
         await held_jobs(sessions, 1)
-        worker_log = done.calls[:]
-    assert len(worker_log) == 2
+    assert len(done.calls) == 2
 
     async with sessions.begin() as session:
         assert await prune_log(session) == 0
@@ -157,14 +161,10 @@ async def test_no_more_jobs_of_a_kind_run_at_once_than_its_limit(engine, session
         done.add(args)
         running -= 1
 
-    def worker():
-        result = Worker()
-        result.handle("ring", ring, concurrency_limit=2)
-        return result
-
+    handlers = {"ring": Registered(ring, concurrency_limit=2)}
     async with sessions.begin() as session:
         await enqueue_many(session, "ring", [{"n": n} for n in range(30)])
-    async with working(worker()), working(worker()):
+    async with working(handlers), working(handlers):
         await done.wait_for(30)
 
     assert most <= 2
@@ -177,19 +177,14 @@ async def test_a_cron_function_runs_once_per_tick_over_two_workers(working, done
     async def tick():
         done.add(loop.time())
 
-    def worker():
-        result = Worker()
-        result.cron("tick", "* * * * * *", tick)
-        return result
-
-    async with working(worker()), working(worker()):
+    crons = [Cron("tick", "* * * * * *", tick)]
+    async with working({}, crons=crons), working({}, crons=crons):
         *_, last = await done.wait_for(3, seconds=20)
 
     assert len(done.calls) <= last - started + 1
 
 
 async def test_stopping_lets_running_jobs_finish(sessions, working, done):
-    worker = Worker()
     may_finish = asyncio.Event()
 
     async def ring(args):
@@ -197,8 +192,8 @@ async def test_stopping_lets_running_jobs_finish(sessions, working, done):
         await may_finish.wait()
         done.add("finished")
 
-    worker.handle("ring", ring)
-    async with working(worker) as stop:
+    handlers = {"ring": Registered(ring)}
+    async with working(handlers) as stop:
         async with sessions.begin() as session:
             await enqueue(session, "ring", {})
         await done.wait_for(1)
@@ -211,14 +206,13 @@ async def test_stopping_lets_running_jobs_finish(sessions, working, done):
 
 
 async def test_stopping_hands_back_what_does_not_finish_in_time(sessions, working, done):
-    worker = Worker()
 
     async def ring(args):
         done.add("begun")
         await asyncio.Event().wait()
 
-    worker.handle("ring", ring, retry=Retry(attempts_max=1))
-    async with working(worker, grace_seconds=0.1):
+    handlers = {"ring": Registered(ring, retry=Retry(attempts_max=1))}
+    async with working(handlers, grace_seconds=0.1):
         async with sessions.begin() as session:
             await enqueue(session, "ring", {})
         await done.wait_for(1)
@@ -228,18 +222,14 @@ async def test_stopping_hands_back_what_does_not_finish_in_time(sessions, workin
 
 
 async def test_a_worker_that_is_cancelled_hands_back_too(engine, sessions, done):
-    from app.job_queue import run_worker
-
-    worker = Worker()
-
     async def ring(args):
         done.add("begun")
         await asyncio.Event().wait()
 
-    worker.handle("ring", ring)
+    handlers = {"ring": Registered(ring)}
     async with sessions.begin() as session:
         await enqueue(session, "ring", {})
-    task = asyncio.create_task(run_worker(engine, worker, stop=asyncio.Event()))
+    task = asyncio.create_task(run_worker(engine, handlers, stop=asyncio.Event()))
     await done.wait_for(1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

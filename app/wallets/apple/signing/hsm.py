@@ -27,11 +27,13 @@ def open_pkcs11_signer(
         raise UnusableKeyMaterial(
             "hsm_extra_missing", 'keys on PKCS #11 tokens need an extra package: pip install "passbell[hsm]"'
         )
-    from app.wallets.apple.signing.pkcs11 import Pkcs11Signer, TokenKey, load_module  # noqa: PLC0415
+    from app.wallets.apple.signing.pkcs11 import Pkcs11Signer, load_module  # noqa: PLC0415
 
     leaf, *others = load_certificates(certificate)
     chain = chain_of(leaf, others + (load_certificates(wwdr) if wwdr else []))
-    signer = Pkcs11Signer(leaf, chain, TokenKey(load_module(module), token_label, key_label, pin))
+    signer = Pkcs11Signer(
+        leaf, chain, load_module(module), token_label=token_label, key_label=key_label, pin=pin
+    )
     if not signs_for(leaf, signer.sign_raw):
         raise UnusableKeyMaterial(
             "key_mismatch",

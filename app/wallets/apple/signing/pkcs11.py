@@ -49,7 +49,16 @@ class Module:
 class TokenKey:
     """A private key on a token, and the session it is used in."""
 
-    def __init__(self, module: Module, token_label: str, key_label: str | None, pin: str | None) -> None:
+    def __init__(
+        self,
+        module: Module,
+        kind: pkcs11.KeyType,
+        *,
+        token_label: str,
+        key_label: str | None,
+        pin: str | None,
+    ) -> None:
+        self._kind = kind
         self._module = module
         self._token_label = token_label
         self._key_label = key_label
@@ -101,22 +110,27 @@ class TokenKey:
             raise self._refused from error
 
     def _find(self, session: pkcs11.Session) -> pkcs11.SignMixin:
-        try:
-            key = session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=self._key_label)
-        except (pkcs11.NoSuchKey, pkcs11.MultipleObjectsReturned) as error:
-            keys = session.get_objects({pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY})
-            labels = ", ".join(repr(key[pkcs11.Attribute.LABEL]) for key in keys) or "none"
+        of_kind: dict[pkcs11.Attribute, object] = {
+            pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY,
+            pkcs11.Attribute.KEY_TYPE: self._kind,
+        }
+        labelled = {pkcs11.Attribute.LABEL: self._key_label} if self._key_label else {}
+        keys = list(session.get_objects(of_kind | labelled))
+        if len(keys) != 1:
+            labels = [repr(key[pkcs11.Attribute.LABEL]) for key in session.get_objects(of_kind)]
             session.close()
             raise UnusableKeyMaterial(
                 "token_key",
-                f"the token {self._token_label!r} must have one private key labelled {self._key_label!r}"
-                f" (it has: {labels}): set PASSBELL_PKCS11_KEY_LABEL",
-            ) from error
+                f"the token {self._token_label!r} must have one private {self._kind.name} key"
+                f" {'labelled ' + repr(self._key_label) if self._key_label else 'alone'}"
+                f" (it has: {', '.join(labels) or 'none'}): set PASSBELL_PKCS11_KEY_LABEL",
+            )
+        key = keys[0]
         if not isinstance(key, pkcs11.SignMixin):
             session.close()
             raise UnusableKeyMaterial(
                 "token_key",
-                f"the key {self._key_label!r} on the token {self._token_label!r} is not allowed to sign"
+                f"the key {self._key_label or ''!r} on the token {self._token_label!r} is not allowed to sign"
                 " (CKA_SIGN): create it with that usage",
             )
         return key
@@ -126,12 +140,20 @@ class Pkcs11Signer:
     """A signer whose private key lies on a token. A lost session is opened again at the next signature."""
 
     def __init__(
-        self, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...], key: TokenKey
+        self,
+        certificate: x509.Certificate,
+        chain: tuple[x509.Certificate, ...],
+        module: Module,
+        *,
+        token_label: str,
+        key_label: str | None,
+        pin: str | None,
     ) -> None:
         self.certificate = certificate
         self.chain = chain
         self._is_rsa = isinstance(certificate.public_key(), rsa.RSAPublicKey)
-        self._key = key
+        kind = pkcs11.KeyType.RSA if self._is_rsa else pkcs11.KeyType.EC
+        self._key = TokenKey(module, kind, token_label=token_label, key_label=key_label, pin=pin)
 
     def sign_raw(self, data: bytes) -> bytes:
         """The bare signature of `data`; see Signer.

@@ -1,0 +1,106 @@
+"""Pictures of passes: what a PNG says of itself before it is decoded, the slots, and drawn stamp strips."""
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar, cast
+
+from PIL import Image
+
+PIXELS_MAX = 4_000_000  # a 17 KB file can claim 144 million and take 700 MB to decode
+SCALES = (1, 2, 3)
+STRIP = (375, 144)  # points
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_IHDR = struct.Struct(">I4sII")
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used. The message says why."""
+
+
+def read_png(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels from the header alone; nothing is decoded.
+
+    Raises ImageError for what is not a PNG, and for one with more than PIXELS_MAX pixels.
+    """
+    if not data.startswith(_SIGNATURE) or len(data) < 33:
+        raise ImageError("is not a PNG file: export it as PNG")
+    length, kind, width, height = _IHDR.unpack_from(data, len(_SIGNATURE))
+    if kind != b"IHDR" or length != 13 or not width or not height:
+        raise ImageError("is a broken PNG file: export it again")
+    if width * height > PIXELS_MAX:
+        raise ImageError(f"has {width}x{height} pixels; at most {PIXELS_MAX} in all are allowed")
+    return width, height
+
+
+def open_png(data: bytes) -> Image.Image:
+    """The decoded picture, RGBA. Raises ImageError, before decoding where the header claims too much."""
+    read_png(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+                return image.convert("RGBA")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as error:
+            raise ImageError("is a broken PNG file: export it again") from error
+
+
+@dataclass(frozen=True)
+class StampArt:
+    """The pictures a stamp strip is put together from, as PNG bytes in the size of @3x."""
+
+    FILES: ClassVar[tuple[str, ...]] = ("background.png", "full.png", "empty.png")
+
+    background: bytes
+    full: bytes
+    empty: bytes
+
+
+@lru_cache(maxsize=128)
+def draw_stamps(art: StampArt, count: int, of: int) -> dict[str, bytes]:
+    """The strip that shows `count` of `of` stamps: strip.png, @2x and @3x, by name.
+
+    Drawn once for each count and kept (some 60 KB each), however many passes show it. `count` is cut to
+    what the card holds.
+    """
+    largest = _drawn(art, max(0, min(count, of)), of)
+    return {_scaled_name("strip", scale): _encoded(largest, scale) for scale in SCALES}
+
+
+def _scaled_name(slot: str, scale: int) -> str:
+    return f"{slot}.png" if scale == 1 else f"{slot}@{scale}x.png"
+
+
+def _drawn(art: StampArt, count: int, of: int) -> Image.Image:
+    scale = SCALES[-1]
+    width, height = STRIP[0] * scale, STRIP[1] * scale
+    strip = _resized(open_png(art.background), (width, height))
+    rows = 1 if of <= 5 else 2
+    columns = -(-of // rows)
+    cell = min((width - 36 * scale) // columns, (height - 12 * scale) // rows)
+    side = round(cell * 0.86)
+    full, empty = (_resized(open_png(picture), (side, side)) for picture in (art.full, art.empty))
+    left, top = (width - columns * cell) // 2, (height - rows * cell) // 2
+    for index in range(of):
+        row, column = divmod(index, columns)
+        in_row = min(columns, of - row * columns)
+        x = left + ((columns - in_row) * cell) // 2 + column * cell + (cell - side) // 2
+        y = top + row * cell + (cell - side) // 2
+        strip.alpha_composite(full if index < count else empty, (x, y))
+    return strip.convert("RGB")
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if image.size == size:
+        return image
+    return cast("Image.Image", cast("Any", image).resize(size, Image.Resampling.LANCZOS))
+
+
+def _encoded(largest: Image.Image, scale: int) -> bytes:
+    image = _resized(largest, (STRIP[0] * scale, STRIP[1] * scale))
+    out = io.BytesIO()
+    image.quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return out.getvalue()

@@ -1,0 +1,61 @@
+"""A pass template as the rest of the program holds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.wallets.content import STANDARD_NAMES, PassContent
+from app.wallets.images import StampArt
+from app.wallets.templates.definition import Definition, Style
+from app.wallets.text import Text, compile_text
+
+
+class TemplateError(ValueError):
+    """A template folder that cannot be used. The message names the file, the key and the remedy."""
+
+    def __init__(self, file: str, key: str, remedy: str) -> None:
+        super().__init__(f"{file}: {key}: {remedy}" if key else f"{file}: {remedy}")
+        self.file, self.key, self.remedy = file, key, remedy
+
+
+@dataclass(frozen=True, eq=False)
+class PassTemplate:
+    """How a kind of pass looks. Made by `load_template`; every expression in it is known to compile.
+
+    `texts` are the locales: language -> key -> text. `static_files` are Apple's, by path in the pass,
+    the same for every member and language. `apple` is apple.json. `samples` has a content per language.
+    """
+
+    name: str
+    definition: Definition
+    texts: Mapping[str, Mapping[str, str]]
+    static_files: Mapping[str, bytes]
+    stamp_art: StampArt | None
+    apple: Mapping[str, Any]
+    samples: Mapping[str, PassContent]
+    names: frozenset[str] = STANDARD_NAMES
+
+    @property
+    def style(self) -> Style:
+        return self.definition.style
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages it speaks; the first is shown to everybody else."""
+        return self.definition.languages
+
+    def language_for(self, wanted: str) -> str:
+        """The language a member who wants `wanted` ("ru", "ru-KZ") gets."""
+        base = wanted.replace("_", "-").split("-")[0].lower()
+        return next((each for each in (wanted, base) if each in self.texts), self.languages[0])
+
+    def text(self, source: str, language: str) -> Text:
+        """A string of the template ready to fill in: "@key" is looked up in the language's texts.
+
+        Raises TextError for what cannot be compiled and KeyError for an unknown text.
+        """
+        if source.startswith("@@"):
+            source = source[1:]
+        elif source.startswith("@"):
+            source = self.texts[language][source[1:]]
+        return compile_text(source, self.names)
