@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.job_queue import enqueue_many, kinds
@@ -72,11 +72,16 @@ async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[T
 
 
 async def mark_sent(session: AsyncSession, taken: Taken) -> None:
-    """Every phone was told of this version. Compare-and-set: an older answer never undoes a newer one."""
+    """Every phone was told of this version. Compare-and-set: an older answer never undoes a newer one.
+
+    Queued again meanwhile: a change, or a device that registered too late to be told. The next job finds out
+    whom to tell, so the version is left to it.
+    """
+    sent = case((Update.queued, Update.sent_version), else_=taken.version)
     await session.execute(
         update(Update)
         .where(Update.pass_id == taken.pass_id, Update.wallet == APPLE, Update.sent_version < taken.version)
-        .values(sent_version=taken.version, attempts=0, leased_until=None)
+        .values(sent_version=sent, attempts=0, leased_until=None)
         .execution_options(synchronize_session=False)
     )
 
