@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -38,6 +38,9 @@ class Formats:
         self._groups_by_three = all(
             self._number.apply(sample, locale) == self._grouped(sample) for sample in (1234, -1234567)
         )
+        self._plural_tag = lru_cache(maxsize=1024)(cast("Callable[[Decimal], str]", locale.plural_form))
+        self._plural_tags = _plural_tags(self._plural_tag)
+        self._date = lru_cache(maxsize=4096)(partial(format_date, locale=locale))
         self._whole_money = parse_pattern(locale.currency_formats["standard"].pattern.replace(".00", ""))
 
     def number(self, value: Value) -> str:
@@ -80,7 +83,7 @@ class Formats:
         """A date, or the day of a moment in the programme's time zone: "2 January 2026"."""
         if isinstance(value, datetime):
             value = value.astimezone(self.time_zone).date()
-        return _date(value, width, self.locale) if isinstance(value, date) else _plain(value)
+        return self._date(value, width) if isinstance(value, date) else _plain(value)
 
     def time(self, value: Value, width: str = "short") -> str:
         """The time of a moment in the programme's time zone."""
@@ -103,8 +106,8 @@ class Formats:
         amount = _decimal(value)
         if amount is None or not forms:
             return ""
-        used = _plural_tags(self.locale)
-        position = used.index(self.locale.plural_form(amount)) if amount == int(amount) else len(used) - 1
+        used = self._plural_tags
+        position = used.index(self._plural_tag(amount)) if amount == int(amount) else len(used) - 1
         return forms[min(position, len(forms) - 1)]
 
     def text(self, value: Value) -> str:
@@ -135,15 +138,9 @@ def _decimal(value: Value) -> Decimal | None:
     return amount if amount.is_finite() and abs(amount.adjusted()) <= _DIGITS_MAX else None
 
 
-@lru_cache(maxsize=4096)
-def _date(value: date, width: str, locale: Locale) -> str:
-    return format_date(value, width, locale=locale)
-
-
-@lru_cache(maxsize=64)
-def _plural_tags(locale: Locale) -> tuple[str, ...]:
-    rule = cast("Callable[[int], str]", locale.plural_form)
-    used = {rule(number) for number in range(201)}
+def _plural_tags(tag_of: Callable[[Decimal], str]) -> tuple[str, ...]:
+    """The categories a language uses with whole numbers, in CLDR's order."""
+    used = {tag_of(Decimal(number)) for number in range(201)}
     return tuple(tag for tag in _PLURAL_TAGS if tag in used)
 
 

@@ -1,6 +1,7 @@
 """Pictures of passes: what a PNG says of itself before it is decoded, the slots, and drawn stamp strips."""
 
 import io
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -46,6 +47,55 @@ def open_png(data: bytes) -> Image.Image:
                 return image.convert("RGBA")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as error:
             raise ImageError("is a broken PNG file: export it again") from error
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for a picture: its size in points, exact or at most, and older sizes that still work."""
+
+    width: int
+    height: int
+    is_maximum: bool = False
+    older: tuple[tuple[int, int], ...] = ()
+
+    def fits(self, pixels: tuple[int, int], scale: int) -> bool:
+        """Whether a picture of these pixels is right at this scale (1, 2 or 3)."""
+        if self.is_maximum:
+            return pixels[0] <= self.width * scale and pixels[1] <= self.height * scale
+        sizes = ((self.width, self.height), *self.older)
+        return pixels in [(width * scale, height * scale) for width, height in sizes]
+
+    def describe(self, scale: int) -> str:
+        """The size wanted, in words."""
+        limit = "must be at most" if self.is_maximum else "must be"
+        return f"{limit} {self.width * scale}x{self.height * scale}"
+
+
+# Apple's sizes in points (apple/pass-builder, PassPackage.swift); the older ones from the archived guides.
+SLOTS = {
+    "icon": Slot(38, 38, older=((29, 29),)),
+    "logo": Slot(160, 50, is_maximum=True),
+    "strip": Slot(*STRIP, older=((375, 123), (375, 98), (320, 84), (320, 110), (320, 123))),
+    "thumbnail": Slot(90, 90, is_maximum=True),
+    "background": Slot(345, 505, older=((180, 220),)),
+    "artwork": Slot(358, 448),
+    "footer": Slot(286, 15, is_maximum=True),
+    "primaryLogo": Slot(126, 30, is_maximum=True),
+    "secondaryLogo": Slot(135, 12, is_maximum=True),
+    "personalizationLogo": Slot(150, 40, is_maximum=True),
+}
+_NAME = re.compile(r"((?:[^/]+\.lproj/)?)([A-Za-z]+)(?:@([23])x)?\.png")
+
+
+def parse_name(path: str) -> tuple[str, str, int] | None:
+    """Folder, slot and scale of a picture's path in the pass; None for one that is none of Wallet's.
+
+    "ru.lproj/strip@2x.png" is ("ru.lproj/", "strip", 2).
+    """
+    match = _NAME.fullmatch(path)
+    if match is None or match[2] not in SLOTS:
+        return None
+    return match[1], match[2], int(match[3] or 1)
 
 
 @dataclass(frozen=True)
