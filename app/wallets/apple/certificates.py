@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from app.errors import TemporaryFailure
-from app.wallets.apple.signing import Signer, has_issued, signs_for
+from app.wallets.apple.signing import Signer, UnusableKeyMaterial, has_issued, signs_for
 from app.wallets.apple.signing.signers import WWDR_ADDRESS
 
 DEVELOPMENT_MARK = "DEVELOPMENT ONLY, NOT APPLE"
@@ -35,12 +35,20 @@ class Finding:
     text: str
 
 
-def identifiers_of(certificate: x509.Certificate) -> tuple[str | None, str | None]:
+def identifiers_of(certificate: x509.Certificate) -> tuple[str, str]:
     """The pass type identifier (subject UID, "pass.com.example.card") and the team identifier (OU).
 
-    None for what the certificate lacks: then it is not a pass type certificate.
+    Raises UnusableKeyMaterial if the subject lacks one of them: it is not a pass type certificate.
     """
-    return _subject(certificate, NameOID.USER_ID), _subject(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME)
+    pass_type = _subject(certificate, NameOID.USER_ID)
+    team = _subject(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME)
+    if pass_type is None or team is None:
+        raise UnusableKeyMaterial(
+            "not_a_pass_certificate",
+            f"{_name(certificate)} is not a Pass Type ID certificate, which names pass type (UID) and team"
+            " (OU): set PASSBELL_APPLE_CERTIFICATE_PATH to one",
+        )
+    return pass_type, team
 
 
 def days_left(certificate: x509.Certificate, now: datetime) -> int:
@@ -88,10 +96,11 @@ def diagnose(
     `issuer` is the WWDR certificate supplied with it. With a `signer` the private key is tried out.
     The identifiers are those passes are to carry, None when they are read from the certificate.
     """
-    found_pass_type, found_team = identifiers_of(certificate)
+    pass_type = _subject(certificate, NameOID.USER_ID)
+    team = _subject(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME)
     findings = [
-        _identifier("pass_type", "pass type identifier", "UID", found_pass_type, pass_type_identifier),
-        _identifier("team", "team identifier", "OU", found_team, team_identifier),
+        _identifier("pass_type", "pass type identifier", "UID", pass_type, pass_type_identifier),
+        _identifier("team", "team identifier", "OU", team, team_identifier),
         *_kind(certificate),
         *_issuer(certificate, issuer, now),
         _expiry(certificate, now),

@@ -21,7 +21,7 @@ from app.wallets.apple.certificates import (
     refuse_development,
 )
 from app.wallets.apple.dev_ca import DevelopmentCa, issue, pass_extensions
-from app.wallets.apple.signing import FileSigner
+from app.wallets.apple.signing import FileSigner, UnusableKeyMaterial
 from tests.wallets.apple.conftest import PASS_TYPE, TEAM
 
 WWDR = "Apple Worldwide Developer Relations Certification Authority"
@@ -130,7 +130,8 @@ def test_another_kind_of_certificate_is_recognised(apple: Apple, now: datetime) 
         ("error", "team_missing"),
         ("warning", "usage_missing"),
     ]
-    assert identifiers_of(push.certificate) == (None, None)
+    with pytest.raises(UnusableKeyMaterial, match="not a Pass Type ID certificate"):
+        identifiers_of(push.certificate)
 
 
 def test_another_generation_of_the_issuer_is_named(apple: Apple, now: datetime) -> None:

@@ -12,10 +12,20 @@ from shutil import which
 import pkcs11
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
 
+from app.cli.doctor import examine
 from app.errors import TemporaryFailure
+from app.settings import Settings
 from app.wallets.apple.dev_ca import DevelopmentCa
-from app.wallets.apple.signing import CmsSigner, FileSigner, Signer, UnusableKeyMaterial, open_pkcs11_signer
+from app.wallets.apple.signing import (
+    CmsSigner,
+    FileSigner,
+    Signer,
+    UnusableKeyMaterial,
+    load_signer,
+    open_pkcs11_signer,
+)
 from tests.wallets.apple.conftest import Verify
 
 MODULES = [Path("/usr/lib/softhsm/libsofthsm2.so"), Path("/opt/homebrew/lib/softhsm/libsofthsm2.so")]
@@ -206,6 +216,30 @@ def test_a_wrong_pin_is_refused_and_not_tried_twice(hsm: Hsm) -> None:
     token = pkcs11.lib(str(MODULE)).get_token(token_label=TOKEN)
     assert pkcs11.TokenFlag.USER_PIN_COUNT_LOW in token.flags
     hsm.open("rsa")
+
+
+def test_the_settings_name_a_token_and_the_doctor_asks_for_a_push_key(
+    hsm: Hsm, ca: DevelopmentCa, now: datetime
+) -> None:
+    settings = Settings(
+        mode="demo",
+        apple_certificate_path=hsm.certificates["rsa"],
+        apple_wwdr_certificate_path=ca.wwdr.certificate_path,
+        pkcs11_module_path=MODULE,
+        pkcs11_token_label=TOKEN,
+        pkcs11_key_label="rsa",
+        pkcs11_pin=SecretStr(PIN),
+    )
+
+    assert load_signer(settings).certificate == ca.leaf.certificate
+    faults = [
+        (finding.level, finding.code) for finding in examine(settings, now=now) if finding.level != "ok"
+    ]
+    assert faults == [("warning", "development"), ("error", "push_key_missing")]
+
+    unplugged = examine(settings.model_copy(update={"pkcs11_token_label": "not there"}), now=now)
+    assert unplugged[0].code == "key_out_of_reach"
+    assert "issuer" in {finding.code for finding in unplugged}
 
 
 def test_without_the_extra_package_the_remedy_is_to_install_it(

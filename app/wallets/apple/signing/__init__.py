@@ -1,6 +1,7 @@
 """Everything that holds Apple's private key: signers (files, PKCS#11 tokens) and the signature of a pass."""
 
 from app.wallets.apple.signing.cms import CmsSigner
+from app.wallets.apple.signing.configured import load_signer
 from app.wallets.apple.signing.files import load_certificates, load_file_signer
 from app.wallets.apple.signing.hsm import open_pkcs11_signer
 from app.wallets.apple.signing.signers import (
@@ -23,6 +24,7 @@ __all__ = [
     "has_issued",
     "load_certificates",
     "load_file_signer",
+    "load_signer",
     "open_pkcs11_signer",
     "signs_for",
 ]
