@@ -6,25 +6,20 @@ Contract: Apple, "Sending notification requests to APNs" and "Handling notificat
 import asyncio
 import json
 import random
-import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from ssl import SSLContext
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from app.clock import Clock, utc_now
+from app.simulators.apns_rules import fault_in_request
 from app.simulators.apns_token import ProviderKey, ProviderTokens
 from app.simulators.apns_wire import RESET, SILENCE, Answer, ApnsFaults, ApnsWire
 
 __all__ = ["ApnsAddress", "ApnsFaults", "ApnsSimulator", "ProviderKey", "Push"]
-
-PAYLOAD_BYTES_MAX = 4096
-PRIORITIES = {"1", "5", "10"}
-_PATH = re.compile(r"/3/device/(.*)")
-_PUSH_TOKEN = re.compile(r"(?:[0-9A-Fa-f]{2}){32,100}")
 
 STATUS = {
     "BadPath": 404,
@@ -226,30 +221,12 @@ class ApnsSimulator:
         return Answer(200, apns_id)
 
     def _fault_in(self, headers: dict[str, str], body: bytes) -> str | None:
-        if headers[":method"] != "POST":
-            return "MethodNotAllowed"
-        path = _PATH.fullmatch(headers[":path"])
-        if path is None:
-            return "BadPath"
+        """The token of the provider is judged before the request: a stranger learns nothing from it."""
         if self.provider_tokens is not None:
             refused = self.provider_tokens.fault_in(headers.get("authorization", ""))
             if refused is not None:
                 return refused
-        return self._fault_in_headers(headers) or _fault_in_token(path[1]) or _fault_in_payload(body)
-
-    def _fault_in_headers(self, headers: dict[str, str]) -> str | None:
-        if "apns-id" in headers and not _is_uuid(headers["apns-id"]):
-            return "BadMessageId"
-        if headers.get("apns-priority", "10") not in PRIORITIES:
-            return "BadPriority"
-        if not headers.get("apns-expiration", "0").isdigit():
-            return "BadExpirationDate"
-        topic = headers.get("apns-topic")
-        if topic is None:
-            return "MissingTopic"
-        if not re.fullmatch(r"[A-Za-z0-9.-]+", topic):
-            return "BadTopic"
-        return None if topic in self.topics else "TopicDisallowed"
+        return fault_in_request(headers, body, self.topics)
 
     def _take_planned(self, token: str) -> _Planned | None:
         planned = self._planned.get(token)
@@ -283,27 +260,3 @@ def refusal(reason: str, apns_id: str, *, timestamp: datetime | None = None) -> 
     if timestamp is not None:
         problem["timestamp"] = int(timestamp.timestamp() * 1000)
     return Answer(STATUS.get(reason, 400), apns_id, json.dumps(problem).encode())
-
-
-def _fault_in_token(push_token: str) -> str | None:
-    if not push_token:
-        return "MissingDeviceToken"
-    return None if _PUSH_TOKEN.fullmatch(push_token) else "BadDeviceToken"
-
-
-def _fault_in_payload(body: bytes) -> str | None:
-    if len(body) > PAYLOAD_BYTES_MAX:
-        return "PayloadTooLarge"
-    try:
-        payload: object = json.loads(body)
-    except ValueError:
-        return "PayloadEmpty"
-    return None if isinstance(payload, dict) else "PayloadEmpty"
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

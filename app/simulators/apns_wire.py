@@ -90,6 +90,7 @@ class ApnsWire(asyncio.Protocol):
         self._tls = service.tls.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self._is_open = False
+        self._is_refused = False
         self._is_stalled = False
         self._is_flush_planned = False
         self._streams_granted = 1 if service.starts_with_one_stream else STREAMS
@@ -114,6 +115,8 @@ class ApnsWire(asyncio.Protocol):
         self._closed.set()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         self._incoming.write(data)
         try:
             if not self._is_open:
@@ -124,9 +127,9 @@ class ApnsWire(asyncio.Protocol):
         except ssl.SSLWantReadError:
             self._transport.write(self._outgoing.read())
         except ssl.SSLError:
+            self._is_refused = True
             self._transport.write(self._outgoing.read())  # the alert
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
+            self._transport.write_eof()  # not closed: a reset could overtake the alert
 
     def _open(self) -> None:
         self._is_open = True
