@@ -72,7 +72,7 @@ class AndroidPush:
                 answer = await self._client.post(
                     self._url, json={**self._fixed, self._tokens_key: [push_token]}
                 )
-        except (httpx2.HTTPError, TimeoutError) as error:
+        except (httpx2.HTTPError, OSError) as error:  # TLS alerts come through as OSError
             raise TemporaryFailure(f"{self._url}: {error or type(error).__name__}") from error
         return self._read(answer)
 
