@@ -39,15 +39,15 @@ def claiming(width: int, height: int) -> bytes:
         (b"GIF89a" + b"\0" * 60, "not a PNG"),
         (claiming(0, 5), "broken"),
         (claiming(PIXELS_MAX, 2), "pixels"),
-        (claiming(12000, 12000), "144"),
-        (png(10, 10)[:60], "broken"),
+        (claiming(12000, 12000), "12000x12000"),
+        (png(300, 300)[:150], "broken"),
     ],
 )
 def test_a_picture_that_lies_or_is_broken_is_refused(data, reason):
     with pytest.raises(ImageError) as refusal:
         open_png(data)
 
-    assert reason in str(refusal.value).replace("12000x12000", "144")
+    assert reason in str(refusal.value)
 
 
 def test_a_header_is_read_without_decoding():
