@@ -26,7 +26,14 @@ Run = Callable[[Mapping[str, Value], Formats], Value]
 
 
 class TextError(ValueError):
-    """A text that is not in the allowed language. The message says which part, and what to write instead."""
+    """A text that is not in the allowed language. The message says which part, and what to write instead.
+
+    `code` is stable: text-not-allowed, unknown-name or unknown-filter.
+    """
+
+    def __init__(self, message: str, *, code: str = "text-not-allowed") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +108,9 @@ def _refuse_unknown(used: Collection[str], names: frozenset[str] | None) -> None
     for name in sorted(used):
         if names is not None and name not in names:
             known = ", ".join(sorted(names))
-            raise TextError(f"unknown name {name!r}: use one of {known}, or add it to sample.json")
+            raise TextError(
+                f"unknown name {name!r}: use one of {known}, or add it to sample.json", code="unknown-name"
+            )
 
 
 def _outputs(node: nodes.Node) -> list[nodes.Node]:
@@ -224,7 +233,8 @@ def _compare(node: nodes.Compare) -> Run:
 
 def _filter(node: nodes.Filter) -> Run:
     if node.name not in FILTERS:
-        raise TextError(f"unknown filter {node.name!r}: use one of {', '.join(sorted(FILTERS))}")
+        known = ", ".join(sorted(FILTERS))
+        raise TextError(f"unknown filter {node.name!r}: use one of {known}", code="unknown-filter")
     if node.node is None or node.kwargs or node.dyn_args or node.dyn_kwargs:
         raise TextError(f"filter {node.name!r}: give plain arguments, without names or stars")
     apply, fewest, most = FILTERS[node.name]

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.wallets.images import ImageError, StampArt, read_png
 from app.wallets.templates.definition import Definition
 from app.wallets.templates.model import PassTemplate, TemplateError
 from app.wallets.templates.strings import AmbiguousText, pass_strings
-from app.wallets.text import TextError
+from app.wallets.text import TextError, compile_text
 
 FILE_OCTETS_MAX = 2_000_000  # of one image; a whole pass is 20-300 KB in practice
 STAMPS_FOLDER = "stamps"
@@ -85,14 +85,18 @@ def _texts(folder: Path, language: str) -> dict[str, str]:
     for key, text in texts.items():
         if not isinstance(text, str):
             raise TemplateError(str(path), key, "must be a text in quotes")
+        try:
+            compile_text(text)
+        except TextError as error:
+            raise TemplateError(str(path), key, str(error), code=error.code) from error
     return cast("dict[str, str]", texts)
 
 
 def _strings(folder: Path, texts: Mapping[str, Mapping[str, str]]) -> dict[str, bytes]:
     try:
         return pass_strings(texts)
-    except (AmbiguousText, TextError) as error:
-        raise TemplateError(str(folder / "locales"), "", str(error)) from error
+    except AmbiguousText as error:
+        raise TemplateError(str(folder / "locales"), "", str(error), code="ambiguous-text") from error
 
 
 def _samples(folder: Path, languages: tuple[str, ...]) -> dict[str, PassContent]:
@@ -161,9 +165,16 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _image(folder: Path, path: Path) -> bytes:
     if not _FILE_NAME.match(path.name):
-        raise TemplateError(str(path), "", "has an unsafe name: use letters, digits, dots, @, - and _")
+        raise TemplateError(
+            str(path),
+            "",
+            "has an unsafe name: use letters, digits, dots, @, - and _",
+            code="unsafe-file-name",
+        )
     if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
-        raise TemplateError(str(path), "", "is a link: copy the file into the folder")
+        raise TemplateError(
+            str(path), "", "is a link: copy the file into the folder", code="unsafe-file-name"
+        )
     if path.suffix != ".png":
         raise TemplateError(str(path), "", "is not a .png file: convert it, or move it out of images/")
     data = path.read_bytes()
@@ -172,19 +183,15 @@ def _image(folder: Path, path: Path) -> bytes:
     try:
         read_png(data)
     except ImageError as error:
-        raise TemplateError(str(path), "", str(error)) from error
+        raise TemplateError(str(path), "", str(error), code="image-broken") from error
     return data
 
 
 def _check_expressions(folder: Path, template: PassTemplate) -> None:
     """Compile every string of the template in every language, so that no pass can fail on one later."""
-    for file, tree in (
-        ("template.toml", template.definition.model_dump()),
-        ("apple.json", template.apple),
-    ):
-        for where, source in _strings_of(tree):
-            for language in template.languages:
-                _check_expression(folder / file, where, source, template, language)
+    for file, where, source in template.strings():
+        for language in template.languages:
+            _check_expression(folder / file, where, source, template, language)
     for language, texts in template.texts.items():
         for key in texts:
             path = folder / "locales" / f"{language}.toml"
@@ -195,22 +202,14 @@ def _check_expression(path: Path, where: str, source: str, template: PassTemplat
     try:
         template.text(source, language)
     except TextError as error:
-        raise TemplateError(str(path), where, str(error)) from error
+        raise TemplateError(str(path), where, str(error), code=error.code) from error
     except KeyError as error:
         raise TemplateError(
-            str(path), where, f"{source!r} is not in locales/{language}.toml: add the text there"
+            str(path),
+            where,
+            f"{source!r} is not in locales/{language}.toml: add the text there",
+            code="unknown-text",
         ) from error
-
-
-def _strings_of(tree: object, where: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(tree, str):
-        yield where, tree
-    elif isinstance(tree, Mapping):
-        for key, value in cast("Mapping[str, object]", tree).items():
-            yield from _strings_of(value, f"{where}.{key}" if where else key)
-    elif isinstance(tree, list | tuple):
-        for index, value in enumerate(cast("list[object]", tree)):
-            yield from _strings_of(value, f"{where}.{index}")
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -235,7 +234,7 @@ def _unique(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(tree) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise TemplateError(str(path), twice, "is written twice: keep one of them")
+        raise TemplateError(str(path), twice, "is written twice: keep one of them", code="duplicate-key")
     return tree
 
 

@@ -1,8 +1,8 @@
 """A pass template as the rest of the program holds it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from app.wallets.content import STANDARD_NAMES, PassContent
 from app.wallets.images import StampArt
@@ -11,11 +11,14 @@ from app.wallets.text import Text, compile_text
 
 
 class TemplateError(ValueError):
-    """A template folder that cannot be used. The message names the file, the key and the remedy."""
+    """A template folder that cannot be used. The message names the file, the key and the remedy.
 
-    def __init__(self, file: str, key: str, remedy: str) -> None:
+    `code` is stable and says which fault, as the lint's codes do.
+    """
+
+    def __init__(self, file: str, key: str, remedy: str, *, code: str = "template-invalid") -> None:
         super().__init__(f"{file}: {key}: {remedy}" if key else f"{file}: {remedy}")
-        self.file, self.key, self.remedy = file, key, remedy
+        self.file, self.key, self.remedy, self.code = file, key, remedy, code
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,3 +62,32 @@ class PassTemplate:
         elif source.startswith("@"):
             source = self.texts[language][source[1:]]
         return compile_text(source, self.names)
+
+    def strings(self) -> Iterator[tuple[str, str, str]]:
+        """Every string of template.toml and apple.json: file, path of keys, string."""
+        for file, tree in (("template.toml", self.definition.model_dump()), ("apple.json", self.apple)):
+            for where, source in _strings_of(tree):
+                yield file, where, source
+
+    def text_keys(self) -> frozenset[str]:
+        """The texts of the locales that the template refers to."""
+        sources = [source for _, _, source in self.strings()]
+        return frozenset(each[1:] for each in sources if each.startswith("@") and not each.startswith("@@"))
+
+    def used_names(self) -> frozenset[str]:
+        """The names of values that its expressions use, in any language."""
+        texts = (
+            self.text(source, language) for _, _, source in self.strings() for language in self.languages
+        )
+        return frozenset(name for text in texts for name in text.names)
+
+
+def _strings_of(tree: object, where: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(tree, str):
+        yield where, tree
+    elif isinstance(tree, Mapping):
+        for key, value in cast("Mapping[str, object]", tree).items():
+            yield from _strings_of(value, f"{where}.{key}" if where else key)
+    elif isinstance(tree, list | tuple):
+        for index, value in enumerate(cast("list[object]", tree)):
+            yield from _strings_of(value, f"{where}.{index}")
