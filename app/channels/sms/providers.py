@@ -45,7 +45,9 @@ def _open_generic(settings: Settings, _receipt_url: str | None) -> SmsProvider:
             _gateway(settings), account, sender=settings.sms_sender, currency=settings.sms_currency
         )
     except WrongTemplate as error:
-        raise WrongSmsSettings(f"{PREFIX}SMS_GENERIC_{error}") from error
+        field, _, words = str(error).partition(": ")
+        name = "SMS_API_URL" if field == "url" else f"SMS_GENERIC_{field.upper()}"
+        raise WrongSmsSettings(f"{PREFIX}{name}: {words}") from error
 
 
 def _open_smsc(settings: Settings, _receipt_url: str | None) -> SmsProvider:
