@@ -1,0 +1,3 @@
+"""Passbell: self-hosted wallet passes that ring."""
+
+__version__ = "0.1.0"
