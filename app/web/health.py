@@ -1,0 +1,106 @@
+"""Is it up, is it ready, how is it doing: /healthz, /readyz, /metrics, /version."""
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import job_queue, metrics, migrations
+from app.passes.models import Update
+from app.wallets.apple import certificates
+from app.web.dependencies import FromServices, Now
+from app.web.errors import Problem
+from app.wiring import Services
+
+router = APIRouter(include_in_schema=False)
+
+WARN_DAYS = 30
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers. Says nothing of the database: restarting us would not mend that."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(services: FromServices, now: Now) -> Response:
+    """Whether requests can be served: 503 when one of the checks fails. Warnings do not fail."""
+    checks = {"database": await _database(services)}
+    warnings = _warnings(services, now)
+    is_ready = all(answer == "ok" for answer in checks.values())
+    return JSONResponse(
+        {"status": "ok" if is_ready else "unavailable", "checks": checks, "warnings": warnings},
+        200 if is_ready else 503,
+    )
+
+
+@router.get("/metrics")
+async def read_metrics(request: Request, services: FromServices, now: Now) -> Response:
+    """Prometheus metrics: for the bearer of PASSBELL_METRICS_TOKEN, without one for loopback only."""
+    _permit(request, services)
+    await _measure(services, now)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _database(services: Services) -> str:
+    try:
+        async with services.sessions() as session:
+            await session.execute(text("SELECT 1"))
+        return (
+            "ok" if await migrations.is_current(services.engine) else "not migrated: run `passbell migrate`"
+        )
+    except (SQLAlchemyError, OSError) as error:
+        return type(error).__name__
+
+
+def _warnings(services: Services, now: datetime) -> list[str]:
+    found: list[str] = []
+    if services.signer is None:
+        found.append("no Apple certificate is set: passes cannot be signed")
+    for name, days in _certificate_days(services, now).items():
+        if days <= WARN_DAYS:
+            found.append(f"the {name} certificate expires in {days} days")
+    if services.push_stop.reason:
+        found.append(f"pushes are stopped: {services.push_stop.reason}")
+    return found
+
+
+def _certificate_days(services: Services, now: datetime) -> Mapping[str, int]:
+    if services.signer is None:
+        return {}
+    chain = {f"intermediate {number}": each for number, each in enumerate(services.signer.chain, 1)}
+    every = {"pass type": services.signer.certificate, **chain}
+    return {name: certificates.days_left(certificate, now) for name, certificate in every.items()}
+
+
+def _permit(request: Request, services: Services) -> None:
+    wanted = services.settings.metrics_token
+    if wanted is not None:
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {wanted.get_secret_value()}".encode()):
+            raise Problem(401, "unauthorized", "Send PASSBELL_METRICS_TOKEN as a bearer token.")
+    elif not (request.client and ipaddress.ip_address(request.client.host).is_loopback):
+        raise Problem(403, "forbidden", "Set PASSBELL_METRICS_TOKEN to read metrics from other hosts.")
+
+
+async def _measure(services: Services, now: datetime) -> None:
+    async with services.sessions() as session:
+        metrics.JOBS.clear()
+        for each in await job_queue.stats(session):
+            metrics.JOBS.labels(each.kind, each.state).set(each.count)
+        owed = select(func.count(), func.min(Update.wanted_at)).where(
+            Update.wanted_version > Update.sent_version
+        )
+        behind, oldest = (await session.execute(owed)).tuples().one()
+    metrics.PASSES_BEHIND.set(behind)
+    metrics.OLDEST_OWED_SECONDS.set((now - oldest).total_seconds() if oldest else 0)
+    metrics.PUSH_STOPPED.set(1 if services.push_stop.seconds_left(now) else 0)
+    for name, days in _certificate_days(services, now).items():
+        metrics.CERTIFICATE_DAYS.labels(name).set(days)
