@@ -48,5 +48,5 @@ class SpentChallenge(Base):
 
     __tablename__ = "spent_challenges"
 
-    signature_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    challenge: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -48,9 +48,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "spent_challenges",
-        sa.Column("signature_hash", sa.String(length=64), nullable=False),
+        sa.Column("challenge", sa.String(length=64), nullable=False),
         sa.Column("expires_at", app.db.UtcDateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("signature_hash", name=op.f("pk_spent_challenges")),
+        sa.PrimaryKeyConstraint("challenge", name=op.f("pk_spent_challenges")),
     )
     with op.batch_alter_table("spent_challenges", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_spent_challenges_expires_at"), ["expires_at"], unique=False)

@@ -1,0 +1,254 @@
+"""An enrolment form: what it asks in which language, and reading what a person filled in.
+
+A definition is data, kept in `Form.definition`; `parse_definition` checks it once, by name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import phonenumbers
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from app.members.people import InvalidPhone, parse_phone
+
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Localised = dict[str, Annotated[str, StringConstraints(min_length=1, max_length=2000)]]  # by language
+
+NAME_MAX = 128
+ANSWER_MAX = 500
+OLDEST_YEARS = 120
+# Where numbers say nothing of their kind (as in the United States), fixed and mobile cannot be told apart.
+TAKES_SMS = frozenset(
+    {
+        phonenumbers.PhoneNumberType.MOBILE,
+        phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
+    }
+)
+OUR_FIELDS = frozenset({"name", "phone", "birthday", "language", "proof", "website", "src"})
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Option(_Strict):
+    value: Key
+    label: Localised
+
+
+class Question(_Strict):
+    """One of the brand's own questions. `choice` takes one option, `choices` several."""
+
+    key: Key
+    kind: Literal["text", "number", "date", "choice", "choices", "yes_no"]
+    label: Localised
+    hint: Localised = Field(default_factory=dict)
+    required: bool = False
+    options: tuple[Option, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_options(self) -> "Question":
+        if (self.kind in ("choice", "choices")) != bool(self.options):
+            raise ValueError(f"question {self.key!r}: options belong to choice and choices, and only to them")
+        return self
+
+
+class ConsentText(_Strict):
+    """A tick box. The text a person saw is kept with its version as evidence."""
+
+    kind: Key
+    version: str = Field(min_length=1, max_length=32)
+    text: Localised
+    url: str | None = None  # the full document
+    required: bool = False
+
+
+class Theme(_Strict):
+    """The brand's colours, as #rrggbb."""
+
+    accent: str = Field("#3c2415", pattern=r"^#[0-9a-fA-F]{6}$")
+    background: str = Field("#f6efe6", pattern=r"^#[0-9a-fA-F]{6}$")
+
+
+class FormDefinition(_Strict):
+    """A form in every language it speaks: the first is its default."""
+
+    languages: tuple[str, ...] = Field(min_length=1)
+    title: Localised
+    intro: Localised
+    asks_birthday: bool = True
+    requires_birthday: bool = False
+    questions: tuple[Question, ...] = ()
+    consents: tuple[ConsentText, ...]
+    countries: tuple[str, ...] = ()  # whose phone numbers may enrol; none: the programme's own
+    theme: Theme = Field(default_factory=lambda: Theme.model_validate({}))
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "FormDefinition":
+        names = [question.key for question in self.questions] + [
+            f"consent_{each.kind}" for each in self.consents
+        ]
+        repeated = {name for name in names if names.count(name) > 1 or name in OUR_FIELDS}
+        if repeated:
+            raise ValueError(f"field names used twice or reserved: {', '.join(sorted(repeated))}")
+        for text in self._texts():
+            if missing := set(self.languages) - text.keys():
+                raise ValueError(f"a text lacks {', '.join(sorted(missing))}: {text}")
+        return self
+
+    def _texts(self) -> list[Localised]:
+        texts = [self.title, self.intro, *(each.text for each in self.consents)]
+        for question in self.questions:
+            texts += [question.label, *(option.label for option in question.options)]
+            texts += [question.hint] if question.hint else []
+        return texts
+
+
+def parse_definition(data: Mapping[str, Any]) -> FormDefinition:
+    """The definition kept in a form's row. Raises pydantic.ValidationError naming the field."""
+    return FormDefinition.model_validate(data)
+
+
+@dataclass(frozen=True)
+class Given:
+    """One consent as it was answered, with the words the person saw."""
+
+    consent: ConsentText
+    text: str
+    given: bool
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A correctly filled form."""
+
+    name: str
+    phone: str  # E.164
+    birthday: date | None
+    language: str
+    answers: dict[str, Any]
+    consents: tuple[Given, ...]
+
+
+@dataclass
+class Mistakes(Exception):
+    """What is wrong with a filling: by field name, the key of a text that says so and how to mend it."""
+
+    by_field: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def read(
+    definition: FormDefinition,
+    data: Mapping[str, Sequence[str]],
+    *,
+    country: str,
+    language: str,
+    today: date,
+) -> Filled:
+    """What a person filled in, checked; `data` has every value of a name. Raises Mistakes, all at once."""
+    mistakes: dict[str, str] = {}
+    name = " ".join(_first(data, "name").split())
+    if not name or not any(character.isalpha() for character in name):
+        mistakes["name"] = "required"
+    elif len(name) > NAME_MAX:
+        mistakes["name"] = "too_long"
+    phone = _read_phone(definition, _first(data, "phone"), country, mistakes)
+    birthday = _read_birthday(definition, _first(data, "birthday"), today, mistakes)
+    answers = {question.key: _read_answer(question, data, mistakes) for question in definition.questions}
+    consents = tuple(_read_consent(each, data, language, mistakes) for each in definition.consents)
+    if mistakes:
+        raise Mistakes(mistakes)
+    given_answers = {key: answer for key, answer in answers.items() if answer not in (None, [], "")}
+    return Filled(name, phone, birthday, language, given_answers, consents)
+
+
+def _first(data: Mapping[str, Sequence[str]], name: str) -> str:
+    values = data.get(name) or [""]
+    return values[0].replace("\x00", "").strip()
+
+
+def _read_phone(definition: FormDefinition, text: str, country: str, mistakes: dict[str, str]) -> str:
+    if not text:
+        mistakes["phone"] = "required"
+        return ""
+    try:
+        phone = parse_phone(text, country)
+    except InvalidPhone:
+        mistakes["phone"] = "phone_invalid"
+        return ""
+    number = phonenumbers.parse(phone)
+    if phonenumbers.region_code_for_number(number) not in (definition.countries or (country,)):
+        mistakes["phone"] = "phone_country"
+    elif phonenumbers.number_type(number) not in TAKES_SMS:
+        mistakes["phone"] = "phone_not_mobile"
+    return phone
+
+
+def _read_birthday(
+    definition: FormDefinition, text: str, today: date, mistakes: dict[str, str]
+) -> date | None:
+    if not definition.asks_birthday or not text:
+        if definition.requires_birthday:
+            mistakes["birthday"] = "required"
+        return None
+    try:
+        birthday = date.fromisoformat(text)
+    except ValueError:
+        mistakes["birthday"] = "date"
+        return None
+    if not today.year - OLDEST_YEARS <= birthday.year or birthday > today:
+        mistakes["birthday"] = "birthday_range"
+        return None
+    return birthday
+
+
+def _read_answer(
+    question: Question, data: Mapping[str, Sequence[str]], mistakes: dict[str, str]
+) -> str | int | bool | list[str] | None:
+    values = [value for value in data.get(question.key, ()) if value.strip()]
+    if not values:
+        if question.required:
+            mistakes[question.key] = "required"
+        return False if question.kind == "yes_no" else None
+    answer, mistake = _parse_answer(question, values)
+    if mistake:
+        mistakes[question.key] = mistake
+    return answer
+
+
+def _parse_answer(  # noqa: PLR0911  one return for each kind of question
+    question: Question, values: Sequence[str]
+) -> tuple[str | int | bool | list[str] | None, str | None]:
+    text = values[0].replace("\x00", "").strip()
+    known = {option.value for option in question.options}
+    match question.kind:
+        case "text":
+            return (text, None) if len(text) <= ANSWER_MAX else (None, "too_long")
+        case "number":
+            digits = text.removeprefix("-")
+            is_number = digits.isascii() and digits.isdigit() and len(digits) <= 12
+            return (int(text), None) if is_number else (None, "number")
+        case "date":
+            try:
+                return date.fromisoformat(text).isoformat(), None
+            except ValueError:
+                return None, "date"
+        case "choice":
+            return (text, None) if text in known else (None, "choice")
+        case "choices":
+            return (list(values), None) if known.issuperset(values) else (None, "choice")
+        case "yes_no":
+            return True, None
+
+
+def _read_consent(
+    consent: ConsentText, data: Mapping[str, Sequence[str]], language: str, mistakes: dict[str, str]
+) -> Given:
+    name = f"consent_{consent.kind}"
+    given = bool(_first(data, name))
+    if consent.required and not given:
+        mistakes[name] = "consent"
+    return Given(consent, consent.text[language], given)

@@ -1,0 +1,91 @@
+"""Limits against SMS pumping: an attacker earns from every SMS we can be made to send.
+
+In the order they are asked: address block, phone, block of neighbouring numbers, the programme's hour, the
+day's spend. A limit answers alike for known and unknown numbers, so it tells nobody who is a member.
+"""
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import rate_limits
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `limit` in the period. `held`: it guards the purse, so managers are told."""
+
+    name: str
+    limit: int
+    period_seconds: float
+    held: bool = False
+
+
+PHONE = (Limit("phone_minute", 1, MINUTE), Limit("phone_10min", 3, 10 * MINUTE), Limit("phone_day", 5, DAY))
+ADDRESS = Limit("address_hour", 30, HOUR)  # a /24 or /64: a shop's Wi-Fi fits, a bot farm does not
+ADDRESS_UNPROVEN = Limit("unproven_hour", 3, HOUR)  # without proof of work: no JavaScript
+NUMBERS = Limit("numbers_hour", 20, HOUR, held=True)  # neighbours: all but the last four digits
+PROGRAM_HOUR_SHARE = 4  # a quarter of the day's limit may go out in one hour
+
+
+class TooMany(Exception):
+    """A limit is reached: come back later. `is_news`: nobody was told of it within the hour."""
+
+    def __init__(self, limit: Limit, *, is_news: bool) -> None:
+        super().__init__(limit.name)
+        self.limit, self.is_news = limit, is_news
+
+
+def network_of(address: str) -> str:
+    """The /24 or /64 an address belongs to; what is not an address stands for itself, shortened."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 64), strict=False))
+
+
+async def take(
+    session: AsyncSession,
+    program_id: str,
+    *,
+    phone: str,
+    address: str,
+    is_proven: bool,
+    per_day: int,
+    now: datetime,
+) -> None:
+    """Count one form filled for this phone from this address. Raises TooMany at the first limit reached."""
+    network = network_of(address)
+    hourly = Limit("program_hour", max(1, per_day // PROGRAM_HOUR_SHARE), HOUR, held=True)
+    daily = Limit("program_day", per_day, DAY, held=True)
+    asked = [
+        (ADDRESS if is_proven else ADDRESS_UNPROVEN, network),
+        *((limit, _pseudonym(phone)) for limit in PHONE),
+        (NUMBERS, _pseudonym(phone[:-4])),
+        (hourly, program_id),
+        (daily, program_id),
+    ]
+    for limit, subject in asked:
+        key = f"enrol:{limit.name}:{subject}"
+        if not await rate_limits.take(
+            session, key, limit=limit.limit, period_seconds=limit.period_seconds, now=now
+        ):
+            news = f"enrol:told:{program_id}:{limit.name}"
+            raise TooMany(
+                limit,
+                is_news=limit.held
+                and await rate_limits.take(session, news, limit=1, period_seconds=HOUR, now=now),
+            )
+
+
+def _pseudonym(phone: str) -> str:
+    """Enough of a hash to count by: the limits' table is no list of phone numbers to read off."""
+    return hashlib.sha256(phone.encode()).hexdigest()[:32]

@@ -1,0 +1,153 @@
+"""The page behind the link in the SMS, /p/{token}: the card, and how to get it onto this phone."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import zxingcpp
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.passes import trace
+from app.passes.content import content_of
+from app.passes.issue import UnknownLink, authentication_token, by_link
+from app.wallets.apple.pass_file import MEDIA_TYPE
+from app.wallets.apple.wallet import Preview
+from app.web.dependencies import FromServices, Language, Now, Transaction
+from app.web.errors import Problem
+from app.web.rendering import page
+
+router = APIRouter(prefix="/p", include_in_schema=False)
+
+# What an app that shows the page in a window of its own adds to the browser's name. They download no passes.
+IN_APP = (
+    "FBAN",
+    "FBAV",
+    "Instagram",
+    "Line/",
+    "MicroMessenger",
+    "VKAndroidApp",
+    "VKClient",
+    "TikTok",
+    "musical_ly",
+)
+
+Device = Literal["apple", "android", "desktop"]
+
+
+@dataclass(frozen=True)
+class Visitor:
+    device: Device
+    in_app: bool
+
+
+def visitor(user_agent: str) -> Visitor:
+    """What kind of device and browser asks. Unknown ones are desktops: they get the QR code."""
+    in_app = any(mark in user_agent for mark in IN_APP)
+    if any(mark in user_agent for mark in ("iPhone", "iPad", "iPod")):
+        return Visitor("apple", in_app)
+    return Visitor("android" if "Android" in user_agent else "desktop", in_app)
+
+
+@router.get("/{token}")
+async def show(
+    token: str,
+    request: Request,
+    services: FromServices,
+    session: Transaction,
+    language: Language,
+    now: Now,
+) -> Response:
+    """The card. Opening it changes nothing but the evidence: link scanners open links too."""
+    try:
+        issued, link = await by_link(session, token, now=now)
+    except UnknownLink:
+        return page(request, services.texts, "link_unknown.html", language=language, status=404)
+    if services.apple is None:
+        raise Problem(503, "apple_not_configured", "No Apple certificate is set yet: see `passbell doctor`.")
+    pretended = request.query_params.get("as") if services.settings.mode == "demo" else None
+    who = visitor(pretended or request.headers.get("user-agent", ""))
+    if link.opened_at is None:
+        link.opened_at = now
+    await trace.record(
+        session, issued.program_id, [issued.id], trace.LINK_OPENED, details={"device": who.device}, now=now
+    )
+    content = await content_of(session, issued, language=language)
+    preview = services.apple.preview(issued.template, content, serial_number=issued.serial_number)
+    here = f"{services.settings.link_url}/p/{token}"
+    return page(
+        request,
+        services.texts,
+        "pass.html",
+        language=language,
+        token=token,
+        visitor=who,
+        state=issued.state,
+        program_name=content.values["program_name"],
+        points=content.values["points"],
+        card=_card(preview, f"/p/{token}/images"),
+        here=here,
+        qr=barcode_svg("PKBarcodeFormatQR", here),
+    )
+
+
+@router.get("/{token}/card.pkpass")
+async def download(token: str, services: FromServices, session: Transaction, now: Now) -> Response:
+    """The signed pass. Its address is as secret as the page's."""
+    issued, _ = await by_link(session, token, now=now)
+    if services.apple is None:
+        raise Problem(503, "apple_not_configured", "No Apple certificate is set yet: see `passbell doctor`.")
+    content = await content_of(session, issued)
+    data = services.apple.pass_file(
+        issued.template,
+        content,
+        serial_number=issued.serial_number,
+        authentication_token=authentication_token(services.secret_key, issued.serial_number),
+        now=now,
+    )
+    await trace.record(
+        session, issued.program_id, [issued.id], trace.DOWNLOADED, version=issued.version, now=now
+    )
+    headers = {"Content-Disposition": 'attachment; filename="card.pkpass"', "Cache-Control": "no-store"}
+    return Response(data, media_type=MEDIA_TYPE, headers=headers)
+
+
+@router.get("/{token}/images/{name}")
+async def image(token: str, name: str, services: FromServices, session: Transaction, now: Now) -> Response:
+    """A picture of this card, as its preview on the page shows it."""
+    issued, _ = await by_link(session, token, now=now)
+    content = await content_of(session, issued)
+    if services.apple is None:
+        raise Problem(503, "apple_not_configured", "No Apple certificate is set yet: see `passbell doctor`.")
+    images = services.apple.preview(issued.template, content, serial_number=issued.serial_number).images
+    if name not in images:
+        raise Problem(404, "unknown_image", "This card has no picture of that name.")
+    return Response(images[name], media_type="image/png", headers={"Cache-Control": "private, max-age=60"})
+
+
+def _card(preview: Preview, images_url: str) -> dict[str, object]:
+    """What `<pass-preview>` draws: the JSON of the pass, its pictures' addresses and its first barcode."""
+    barcodes = preview.pass_json.get("barcodes", [])
+    return {
+        "platform": "apple",
+        "pass": preview.pass_json,
+        "images": {slot: f"{images_url}/{slot}" for slot in preview.images},
+        "barcode": barcode_svg(barcodes[0]["format"], barcodes[0]["message"]) if barcodes else "",
+    }
+
+
+def barcode_svg(apple_format: str, message: str) -> str:
+    """A barcode as SVG, without a quiet zone: the page gives it a white box."""
+    made = zxingcpp.create_barcode(message, _ZXING[apple_format])  # pyright: ignore[reportUnknownMemberType]
+    return made.to_svg(add_quiet_zones=False)
+
+
+_ZXING = {
+    "PKBarcodeFormatQR": zxingcpp.BarcodeFormat.QRCode,
+    "PKBarcodeFormatPDF417": zxingcpp.BarcodeFormat.PDF417,
+    "PKBarcodeFormatAztec": zxingcpp.BarcodeFormat.Aztec,
+    "PKBarcodeFormatCode128": zxingcpp.BarcodeFormat.Code128,
+    "PKBarcodeFormatEAN13": zxingcpp.BarcodeFormat.EAN13,
+    "PKBarcodeFormatCode39": zxingcpp.BarcodeFormat.Code39,
+    "PKBarcodeFormatCodabar": zxingcpp.BarcodeFormat.Codabar,
+    "PKBarcodeFormatI2of5": zxingcpp.BarcodeFormat.ITF,
+}
