@@ -1,28 +1,36 @@
 """The web process: build the FastAPI app."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
 
+from app import __version__
 from app.clock import Clock, utc_now
+from app.jobs.running import working
 from app.settings import Settings
-from app.web import api, errors
+from app.web import api, enrolment, errors, health, pass_page, sms_receipts
+from app.web.middleware import BodyDeadline, Edge
+from app.web.rendering import STATIC, PageNotFound, not_found_page
 from app.wiring import open_services
 
 
 def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
-    """The application; its services open with the server and close with it."""
+    """The application; its services, and the worker where it works inside, open and close with it."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with open_services(settings, clock=clock) as services:
+        async with AsyncExitStack() as stack:
+            services = await stack.enter_async_context(open_services(settings, clock=clock))
             app.state.services = services
+            if settings.works_inside:
+                await stack.enter_async_context(working(services))
             yield
 
     app = FastAPI(
         title="Passbell",
-        version="0.1.0",
+        version=__version__,
         lifespan=lifespan,
         max_body_size=settings.body_limit_bytes,
         docs_url=None,
@@ -30,5 +38,10 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     errors.add_error_handlers(app)
-    app.include_router(api.router)
+    app.add_exception_handler(PageNotFound, not_found_page)
+    for each in (health, api, enrolment, pass_page, sms_receipts):
+        app.include_router(each.router)
+    app.mount("/static", StaticFiles(directory=STATIC))
+    app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
+    app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))
     return app

@@ -17,7 +17,6 @@ from app.db import Sessions, open_engine, open_sessions
 from app.i18n import Texts, load_texts
 from app.settings import Settings
 from app.wallets.apple import certificates, signing
-from app.wallets.apple.dev_ca import refuse_development
 from app.wallets.apple.push import PassPushers, open_pushers
 from app.wallets.apple.push_stop import PushStop
 from app.wallets.apple.wallet import AppleWallet
@@ -36,7 +35,8 @@ class Services:
     sessions: Sessions
     templates: dict[str, PassTemplate]
     texts: Texts
-    apple: AppleWallet | None  # None until a certificate is set
+    signer: signing.Signer | None  # None until a certificate is set
+    apple: AppleWallet | None
     pushers: PassPushers | None
     push_stop: PushStop  # pushes pause after our credentials were refused
     sms: SmsProvider
@@ -62,6 +62,7 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
             sessions=open_sessions(engine),
             templates=templates,
             texts=load_texts(TEXTS),
+            signer=signer,
             apple=_open_apple(settings, signer, templates) if signer else None,
             pushers=pushers,
             push_stop=PushStop(),
@@ -91,20 +92,39 @@ def load_signer(settings: Settings) -> signing.Signer | None:
     """The signer the settings name, or None. The development CA only signs in demo mode."""
     if settings.apple_certificate_path is None:
         return None
-    signer = signing.load_signer(settings)
+    signer = _open_signer(settings, settings.apple_certificate_path)
     if settings.mode == "production":
-        refuse_development(signer.certificate)
+        certificates.refuse_development(signer.certificate)
     return signer
+
+
+def _open_signer(settings: Settings, certificate: Path) -> signing.Signer:
+    pin, password = settings.pkcs11_pin, settings.apple_private_key_password
+    if settings.pkcs11_module_path is not None:
+        return signing.open_pkcs11_signer(
+            settings.pkcs11_module_path,
+            token_label=settings.pkcs11_token_label or "",
+            key_label=settings.pkcs11_key_label,
+            pin=pin.get_secret_value() if pin else None,
+            certificate=certificate,
+            wwdr=settings.apple_wwdr_certificate_path,
+        )
+    return signing.load_file_signer(
+        certificate,
+        settings.apple_private_key_path,
+        password.get_secret_value().encode() if password else None,
+        settings.apple_wwdr_certificate_path,
+    )
 
 
 def _open_apple(
     settings: Settings, signer: signing.Signer, templates: dict[str, PassTemplate]
 ) -> AppleWallet:
-    pass_type_identifier, team_identifier = certificates.identifiers_of(signer.certificate)
+    named = certificates.identifiers_of(signer.certificate)
     return AppleWallet(
         templates,
         signing.CmsSigner(signer),
-        pass_type_identifier=settings.apple_pass_type_identifier or pass_type_identifier,
-        team_identifier=settings.apple_team_identifier or team_identifier,
+        pass_type_identifier=settings.apple_pass_type_identifier or named[0],
+        team_identifier=settings.apple_team_identifier or named[1],
         web_service_url=f"{settings.public_url}/apple",
     )

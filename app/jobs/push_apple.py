@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 import structlog
 
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import JsonScalar, Retry
 from app.passes import devices, outbox
-from app.wallets.apple.push import PushRejected, PushResult, PushTarget
+from app.wallets.apple.push import PushRejected, PushResult, PushService, PushTarget
 from app.wiring import Services
 
 log = structlog.get_logger(__name__)
@@ -45,12 +46,12 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
     """
     pass_id = str(args["pass_id"])
     async with services.sessions.begin() as session:
-        try:
-            taken = await outbox.take(session, pass_id, now=services.clock())
-        except outbox.Busy as error:
-            raise TemporaryFailure("another worker has this pass", retry_after_seconds=0.2) from error
-    if taken is None:
+        taken = await outbox.take(session, pass_id, now=services.clock())
+    if taken is outbox.Idle.NOTHING_OWED:
         return
+    if taken is outbox.Idle.BUSY:
+        # Whoever holds the pass will enqueue what came meanwhile; this job only returns in case it died.
+        raise TemporaryFailure("another worker holds this pass")
 
     told = await asyncio.gather(*(_tell(services, target) for target in taken.targets))
 
@@ -73,7 +74,7 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
 
 
 async def _tell(services: Services, target: outbox.Target) -> Told:
-    known = PushTarget(push_service=target.push_service, push_token=target.push_token)
+    known = PushTarget(push_service=cast(PushService, target.push_service), push_token=target.push_token)
     if services.pushers is None:
         return Told(known, None, TemporaryFailure("no Apple certificate is set: see `passbell doctor`"))
     stopped = services.push_stop.seconds_left(services.clock())

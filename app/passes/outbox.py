@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from sqlalchemy import case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.job_queue import enqueue_many, kinds
+from app.job_queue import enqueue, enqueue_many, kinds
 from app.passes.models import Registration, Update
 from app.passes.versions import APPLE
 
@@ -32,15 +33,17 @@ class Taken:
     targets: tuple[Target, ...]
 
 
-class Busy(Exception):
-    """Another worker is telling this pass's phones right now."""
+class Idle(Enum):
+    """Why there is nothing to send just now."""
+
+    NOTHING_OWED = auto()
+    BUSY = auto()  # another worker is telling this pass's phones; it will see that more is owed
 
 
-async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken | None:
-    """Take a pass for sending, or None when its wallet already has the newest version.
+async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken | Idle:
+    """Take a pass for sending, alone, for as long as LEASE.
 
-    Clears `queued` before reading, so a change after this commit enqueues anew. Raises Busy while another
-    worker holds the lease; the caller comes back.
+    Clears `queued` before reading, so a change after this commit enqueues anew.
     """
     statement = (
         update(Update)
@@ -52,13 +55,13 @@ async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken |
     )
     row = (await session.execute(statement)).one_or_none()
     if row is None:
-        raise Busy(pass_id)
+        await _set(session, pass_id, queued=True)
+        return Idle.BUSY
     if row.sent_version >= row.wanted_version:
-        await _release(session, pass_id)
-        return None
-    return Taken(
-        pass_id, row.program_id, row.wanted_version, await _targets(session, pass_id, row.wanted_version)
-    )
+        await _set(session, pass_id, leased_until=None)
+        return Idle.NOTHING_OWED
+    targets = await _targets(session, pass_id, row.wanted_version)
+    return Taken(pass_id, row.program_id, row.wanted_version, targets)
 
 
 async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[Target, ...]:
@@ -72,35 +75,35 @@ async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[T
 
 
 async def mark_sent(session: AsyncSession, taken: Taken) -> None:
-    """Every phone was told of this version. Compare-and-set: an older answer never undoes a newer one.
+    """Every phone was told of this version, and no newer answer is undone.
 
-    Queued again meanwhile: a change, or a device that registered too late to be told. The next job finds out
-    whom to tell, so the version is left to it.
+    Queued again meanwhile: a change, a device that registered too late to be told, or a job that found us
+    busy and would come back only after its wait. Then whom to tell is found out anew, at once.
     """
     sent = case((Update.queued, Update.sent_version), else_=taken.version)
-    await session.execute(
+    statement = (
         update(Update)
         .where(Update.pass_id == taken.pass_id, Update.wallet == APPLE, Update.sent_version < taken.version)
         .values(sent_version=sent, attempts=0, leased_until=None)
+        .returning(Update.queued)
         .execution_options(synchronize_session=False)
     )
+    if await session.scalar(statement):
+        await enqueue(session, kinds.PUSH_APPLE, {"pass_id": taken.pass_id}, priority=kinds.LIVE)
 
 
 async def mark_failed(session: AsyncSession, taken: Taken, *, now: datetime) -> None:
     """Some phones could not be told; the job comes back, and then reads the newest version."""
-    await session.execute(
-        update(Update)
-        .where(Update.pass_id == taken.pass_id, Update.wallet == APPLE)
-        .values(queued=True, attempts=Update.attempts + 1, leased_until=None, touched_at=now)
-        .execution_options(synchronize_session=False)
+    await _set(
+        session, taken.pass_id, queued=True, attempts=Update.attempts + 1, leased_until=None, touched_at=now
     )
 
 
-async def _release(session: AsyncSession, pass_id: str) -> None:
+async def _set(session: AsyncSession, pass_id: str, **values: object) -> None:
     await session.execute(
         update(Update)
         .where(Update.pass_id == pass_id, Update.wallet == APPLE)
-        .values(leased_until=None)
+        .values(values)
         .execution_options(synchronize_session=False)
     )
 

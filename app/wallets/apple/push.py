@@ -87,11 +87,6 @@ def open_pushers(settings: Settings, signer: Signer) -> PassPushers:
     """
     pass_type_identifier, team_identifier = certificates.identifiers_of(signer.certificate)
     topic = settings.apple_pass_type_identifier or pass_type_identifier
-    if topic is None:
-        raise PushRejected(
-            "the certificate names no pass type: set PASSBELL_APPLE_PASS_TYPE_IDENTIFIER",
-            reason="BadCredentials",
-        )
     pass2u_key = settings.pass2u_api_key
     walletpasses_key = settings.walletpasses_api_key
     return PassPushers(

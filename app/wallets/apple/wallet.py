@@ -1,10 +1,14 @@
 """Apple Wallet, ready to use: from a pass's content to the bytes of its signed .pkpass."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+import orjson
 
 from app.errors import PermanentFailure
-from app.wallets.apple.compile import compile_pass
+from app.wallets.apple.compile import Compiled, compile_pass
 from app.wallets.apple.pass_file import PassFileBuilder
 from app.wallets.apple.signing import CmsSigner
 from app.wallets.content import PassContent, PassIdentity
@@ -13,6 +17,14 @@ from app.wallets.templates import PassTemplate
 
 class UnknownTemplate(PermanentFailure):
     """A pass names a template whose folder is not there."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A pass to be drawn on a page: pass.json without its secrets, and a picture for each slot ("logo")."""
+
+    pass_json: dict[str, Any]
+    images: dict[str, bytes]
 
 
 class AppleWallet:
@@ -45,6 +57,21 @@ class AppleWallet:
         now: datetime,
     ) -> bytes:
         """The signed .pkpass that shows this content. Raises UnknownTemplate."""
+        compiled = self._compiled(template_name, content, serial_number, authentication_token)
+        return self._builders[template_name].build(compiled.pass_json, extra=compiled.extra_files, now=now)
+
+    def preview(self, template_name: str, content: PassContent, *, serial_number: str) -> Preview:
+        """What the pass shows, to be drawn on a page: the same JSON without its secrets."""
+        compiled = self._compiled(template_name, content, serial_number, authentication_token="")
+        shown: dict[str, Any] = orjson.loads(compiled.pass_json)
+        for secret in ("authenticationToken", "webServiceURL"):
+            shown.pop(secret, None)
+        files = {**self._templates[template_name].static_files, **compiled.extra_files}
+        return Preview(shown, _images(files, content.language))
+
+    def _compiled(
+        self, template_name: str, content: PassContent, serial_number: str, authentication_token: str
+    ) -> Compiled:
         template = self._templates.get(template_name)
         if template is None:
             raise UnknownTemplate(f"pass template {template_name!r} is not in the templates' folder")
@@ -55,5 +82,17 @@ class AppleWallet:
             authentication_token=authentication_token,
             web_service_url=self._web_service_url,
         )
-        compiled = compile_pass(template, content, identity)
-        return self._builders[template_name].build(compiled.pass_json, extra=compiled.extra_files, now=now)
+        return compile_pass(template, content, identity)
+
+
+def _images(files: Mapping[str, bytes], language: str) -> dict[str, bytes]:
+    """By slot ("logo"), the sharpest picture for a screen: @2x, in the language where there is one."""
+    images: dict[str, bytes] = {}
+    for folder in ("", f"{language}.lproj/"):
+        for suffix in (".png", "@3x.png", "@2x.png"):
+            for path, data in files.items():
+                if path.startswith(folder) and path.endswith(suffix):
+                    slot = path.removeprefix(folder).removesuffix(suffix)
+                    if "/" not in slot and "@" not in slot:
+                        images[slot] = data
+    return images

@@ -1,0 +1,58 @@
+"""What the clock starts: points expire, tiers follow their period, the books are proved, old rows go."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete
+
+from app.enrolment import proof
+from app.members import idempotency
+from app.passes.models import DeviceLog
+from app.points import expire, tiers
+from app.points.reconcile import reconcile as prove
+from app.wiring import Services
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+DEVICE_LOG_KEPT = timedelta(days=14)
+IDEMPOTENCY_KEPT = timedelta(days=35)
+
+
+async def expire_points(services: Services) -> None:
+    """Take away what is past its date, a batch in each transaction, until nothing is."""
+    total = 0
+    while True:
+        async with services.sessions.begin() as session:
+            expired = await expire.expire_due(session, limit=BATCH, now=services.clock())
+        total += expired
+        if expired < BATCH:
+            break
+    if total:
+        log.info("points.expired", lots=total)
+
+
+async def retier(services: Services) -> None:
+    """Move the accounts whose rolling period has moved on, a batch in each transaction."""
+    while True:
+        async with services.sessions.begin() as session:
+            moved = await tiers.retier_due(session, limit=BATCH, now=services.clock())
+        if moved < BATCH:
+            return
+
+
+async def reconcile(services: Services) -> None:
+    """Prove balances, sequences, lots and the outbox; what does not add up is an error in the log."""
+    report = await prove(services.engine, now=services.clock())
+    for mismatch in report.mismatches:
+        log.error("reconcile.mismatch", kind=mismatch.kind, table=mismatch.table, row=mismatch.id)
+    log.info("reconcile.done", accounts=report.accounts, mismatches=len(report.mismatches))
+
+
+async def prune(services: Services) -> None:
+    """Drop what is past its use: spent proofs, phones' log lines, stored answers."""
+    now = services.clock()
+    async with services.sessions.begin() as session:
+        await proof.forget_expired(session, now=now)
+        await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)
+        await session.execute(delete(DeviceLog).where(DeviceLog.at < now - DEVICE_LOG_KEPT))
