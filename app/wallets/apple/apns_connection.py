@@ -28,6 +28,7 @@ from h2.events import (
 from h2.exceptions import H2Error
 
 PAYLOAD_BYTES = len(b"{}")
+STREAMS_MAX = 300  # h2 walks through all open streams for each new one: more would be slower, not faster
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class ApnsConnection(APNsTLSClientProtocol):
         self.lost_because: Exception | None = None
         self.is_usable = True
         self._open_connections = open_connections
+        self._is_flush_planned = False
         self._responses: dict[int, _Response] = {}
         self._waiting_for_stream: deque[asyncio.Future[None]] = deque()
         self._streams_promised = 0  # to those that were woken and have not sent yet
@@ -112,8 +114,8 @@ class ApnsConnection(APNsTLSClientProtocol):
             raise ConnectionClosed("closed while waiting for a stream")
 
     def _streams_left(self) -> int:
-        taken = len(self.request_streams) + self._streams_promised  # h2 would count by walking all streams
-        streams = self.conn.remote_settings.max_concurrent_streams - taken
+        taken = len(self.request_streams) + self._streams_promised
+        streams = min(self.conn.remote_settings.max_concurrent_streams, STREAMS_MAX) - taken
         return min(streams, self.conn.outbound_flow_control_window // PAYLOAD_BYTES)
 
     def _hand_out_streams(self) -> None:
@@ -123,6 +125,17 @@ class ApnsConnection(APNsTLSClientProtocol):
             if not waiting.done():
                 self._streams_promised += 1
                 waiting.set_result(None)
+
+    def flush(self) -> None:
+        """Write once for all requests of this turn of the loop: one TLS record, one system call."""
+        if not self._is_flush_planned:
+            self._is_flush_planned = True
+            self.loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._is_flush_planned = False
+        if self.transport is not None and not self.transport.is_closing():
+            super().flush()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._open_connections.add(self)
@@ -149,8 +162,7 @@ class ApnsConnection(APNsTLSClientProtocol):
             return
         for event in events:
             self._on_event(event)
-        if not self.lost.is_set():
-            self.flush()
+        self.flush()
         self._hand_out_streams()
 
     def _on_event(self, event: Event) -> None:

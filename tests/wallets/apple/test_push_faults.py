@@ -150,7 +150,7 @@ async def test_a_port_where_nobody_listens_is_a_failure_for_now():
 
 
 async def test_thousands_of_refusals_do_not_use_up_the_connection():
-    async with apns() as world:
+    async with apns(deadline_seconds=20) as world:
         for number in range(3000):
             world.simulator.unregister(push_token(number))
         results = await push_all(world, 3000)
@@ -161,7 +161,7 @@ async def test_thousands_of_refusals_do_not_use_up_the_connection():
 
 
 async def test_more_sends_than_the_connection_has_streams_wait_their_turn():
-    async with apns(latency_seconds=0.001) as world:
+    async with apns(latency_seconds=0.001, deadline_seconds=20) as world:
         results = await push_all(world, 2500)
 
     assert len(results["accepted"]) == len(world.simulator.accepted) == 2500
