@@ -6,11 +6,12 @@ Contract: Apple, "Sending notification requests to APNs" and "Handling notificat
 import asyncio
 import json
 import random
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from ssl import SSLContext
+from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from app.simulators.apns_rules import fault_in_request
 from app.simulators.apns_token import ProviderKey, ProviderTokens
 from app.simulators.apns_wire import RESET, SILENCE, Answer, ApnsFaults, ApnsWire
 
-__all__ = ["ApnsAddress", "ApnsFaults", "ApnsSimulator", "ProviderKey", "Push"]
+__all__ = ["ApnsAddress", "ApnsFaults", "ApnsSimulator", "ProviderKey", "Push", "server_tls"]
 
 STATUS = {
     "BadPath": 404,
@@ -50,6 +51,17 @@ class ApnsAddress(NamedTuple):
 
     host: str
     port: int
+
+
+def server_tls(certificate: Path, private_key: Path, *, client_ca: Path | None) -> ssl.SSLContext:
+    """The simulator's TLS from PEM files. `client_ca` signs the pass certificates; None for token mode."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.set_alpn_protocols(["h2"])
+    tls.load_cert_chain(certificate, private_key)
+    if client_ca is not None:
+        tls.load_verify_locations(client_ca)
+        tls.verify_mode = ssl.CERT_REQUIRED
+    return tls
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ class ApnsSimulator:
 
     def __init__(
         self,
-        tls: SSLContext,
+        tls: ssl.SSLContext,
         *,
         topics: set[str],
         provider_key: ProviderKey | None = None,

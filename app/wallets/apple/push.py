@@ -109,12 +109,12 @@ def open_pushers(settings: Settings, signer: Signer) -> PassPushers:
 
 
 def _credentials(
-    settings: Settings, signer: Signer, team_identifier: str | None
+    settings: Settings, signer: Signer, team_identifier: str
 ) -> CertificateCredentials | TokenCredentials:
     if settings.apns_key_path is not None:
-        if not settings.apns_key_id or not team_identifier:
+        if not settings.apns_key_id:
             raise PushRejected(
-                "PASSBELL_APNS_KEY_PATH needs PASSBELL_APNS_KEY_ID and PASSBELL_APPLE_TEAM_IDENTIFIER",
+                "PASSBELL_APNS_KEY_PATH needs PASSBELL_APNS_KEY_ID, the key's ten characters",
                 reason="BadCredentials",
             )
         return TokenCredentials(settings.apns_key_path, settings.apns_key_id, team_identifier)

@@ -1,9 +1,11 @@
 """Who may push: certificates on both sides of TLS, and provider tokens."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -14,15 +16,28 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app.errors import TemporaryFailure
-from app.simulators.apns import ApnsFaults
+from app.settings import Settings
+from app.simulators.apns import ApnsFaults, ApnsSimulator, ProviderKey, server_tls
+from app.wallets.apple.dev_ca import DevelopmentCa
 from app.wallets.apple.push import (
     CertificateCredentials,
     PushOutcome,
     PushRejected,
+    PushTarget,
     TokenCredentials,
     open_apple_push,
+    open_pushers,
 )
-from tests.apns import KEY_ID, TEAM_ID, TOPIC, apns, client_certificate, provider_key_pem, push_token
+from tests.apns import (
+    KEY_ID,
+    TEAM_ID,
+    TOPIC,
+    apns,
+    client_certificate,
+    provider_key_pem,
+    public_pem,
+    push_token,
+)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +164,62 @@ def test_credentials_that_cannot_be_used_are_named_before_anything_is_sent(crede
         open_apple_push(credentials(), topic=TOPIC)
 
     assert failure.value.reason == "BadCredentials"
+
+
+@dataclass(frozen=True)
+class HsmSigner:
+    """A signer whose key cannot be taken out."""
+
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...] = ()
+
+    def sign_raw(self, data: bytes) -> bytes:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def development_ca(tmp_path) -> DevelopmentCa:
+    return DevelopmentCa.open(
+        tmp_path, pass_type_identifier=TOPIC, team_identifier=TEAM_ID, now=datetime.now(UTC)
+    )
+
+
+@pytest.mark.parametrize("has_key", [False, True])
+async def test_the_settings_open_all_push_services(development_ca, tmp_path, has_key):
+    ca = development_ca
+    (tmp_path / "key.p8").write_bytes(provider_key_pem("ours"))
+    provider_key = ProviderKey(public_pem(provider_key_pem("ours")), KEY_ID, TEAM_ID) if has_key else None
+    tls = server_tls(
+        ca.server.certificate_path,
+        ca.server.private_key_path,
+        client_ca=None if has_key else ca.root.certificate_path,
+    )
+    simulator = ApnsSimulator(tls, topics={TOPIC}, provider_key=provider_key)
+    async with simulator.running() as address:
+        settings = Settings(
+            _env_file=None,
+            apns_host=address.host,
+            apns_port=address.port,
+            apns_ca_path=ca.root.certificate_path,
+            apns_key_path=tmp_path / "key.p8" if has_key else None,
+            apns_key_id=KEY_ID if has_key else None,
+            pass2u_api_key="key",
+        )
+        signer = HsmSigner(ca.leaf.certificate) if has_key else ca.signer
+        pushers = open_pushers(settings, signer)
+        await pushers.notify(PushTarget("apns", push_token(1)))
+        await pushers.close()
+
+    assert [push.topic for push in simulator.accepted] == [TOPIC]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({}, "PASSBELL_APNS_KEY_PATH"), ({"apns_key_path": "key.p8"}, "PASSBELL_APNS_KEY_ID")],
+)
+def test_a_key_that_cannot_leave_its_token_needs_a_push_key(development_ca, change, says):
+    with pytest.raises(PushRejected, match=says):
+        open_pushers(Settings(_env_file=None, **change), HsmSigner(development_ca.leaf.certificate))
 
 
 def test_keys_are_not_in_what_gets_logged():
