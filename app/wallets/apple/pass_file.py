@@ -3,11 +3,12 @@
 import json
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha1
+from typing import NamedTuple
 
 from app.wallets.apple.signing import CmsSigner
 
@@ -43,9 +44,12 @@ class PassFileBuilder:
 
     def __init__(self, files: Mapping[str, bytes], cms: CmsSigner) -> None:
         self._cms = cms
-        self._members = [_static_member(name, files[name]) for name in sorted(files)]
-        self._names = frozenset(files)
-        self._start_without = lru_cache(maxsize=8)(self._lay_out_without)
+        names = sorted(_checked(name) for name in files)
+        self._members = {name: _compressed(name, files[name]) for name in names}
+        self._entries = {name: _manifest_entry(name, files[name]) for name in names}
+        self._names = frozenset(names)
+        self._start = self._lay_out(frozenset())
+        self._start_without = lru_cache(maxsize=8)(self._lay_out)
 
     def build(self, pass_json: bytes, *, extra: Mapping[str, bytes] | None = None, now: datetime) -> bytes:
         """The signed archive. `now` (aware) is the signing time.
@@ -55,136 +59,89 @@ class PassFileBuilder:
 
         Raises UnsafeFileName, and what the signer raises.
         """
-        drawn = [_stored_member(_checked(name), data) for name, data in sorted((extra or {}).items())]
-        start = self._start_without(self._names.intersection(extra or ()))
-        own = [*drawn, _stored_member("pass.json", pass_json)]
-        manifest = b"".join((b"{", start.manifest, b",".join(member.manifest for member in own), b"}"))
-        signature = self._cms.sign(manifest, now=now)
-        tail = [_stored_member("manifest.json", manifest), _stored_member("signature", signature)]
-        return _archive(start, own + tail)
+        own = {_checked(name): extra[name] for name in sorted(extra)} if extra else {}
+        own["pass.json"] = pass_json
+        start = self._start_without(self._names.intersection(extra)) if extra else self._start
+        entries = b"".join([_manifest_entry(name, data) for name, data in own.items()])
+        manifest = b"".join((b"{", start.entries, entries[:-1], b"}"))
+        own["manifest.json"] = manifest
+        own["signature"] = self._cms.sign(manifest, now=now)
+        return _archive(start, [_stored(name, data) for name, data in own.items()])
 
-    def _lay_out_without(self, replaced: frozenset[str]) -> "_Start":
-        kept = [member for member in self._members if member.name not in replaced]
-        return _lay_out(kept)
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """One file of the archive, ready but for its place in it."""
-
-    name: str
-    encoded_name: bytes
-    local: bytes  # header, name and body
-    method: int
-    crc: int
-    stored_length: int
-    length: int
-    manifest: bytes  # its entry in manifest.json
-
-    def central(self, offset: int) -> bytes:
-        """Its record in the central directory, for a member that begins at `offset`."""
-        return (
-            _CENTRAL_HEADER.pack(
-                b"PK\1\2",
-                _MADE_BY_UNIX,
-                _VERSION_NEEDED,
-                _flags(self.encoded_name),
-                self.method,
-                0,
-                _DOS_DATE,
-                self.crc,
-                self.stored_length,
-                self.length,
-                len(self.encoded_name),
-                0,
-                0,
-                0,
-                0,
-                _REGULAR_FILE,
-                offset,
-            )
-            + self.encoded_name
-        )
+    def _lay_out(self, replaced: frozenset[str]) -> "_Start":
+        kept = [name for name in self._members if name not in replaced]
+        local, central = _laid_out([self._members[name] for name in kept], offset=0)
+        entries = b"".join(self._entries[name] for name in kept)
+        return _Start(b"".join(local), b"".join(central), len(kept), entries)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Start:
     """The beginning of an archive, its part of the central directory and of the manifest."""
 
     local: bytes
     central: bytes
     count: int
-    manifest: bytes  # entries, each followed by a comma
+    entries: bytes
 
 
-def _static_member(name: str, data: bytes) -> _Member:
-    _checked(name)
+class _Member(NamedTuple):
+    """One file of the archive, as it is stored there. (Several are made for a pass, and tuples quickly.)"""
+
+    name: bytes
+    body: bytes
+    method: int
+    crc: int
+    length: int
+
+
+def _compressed(name: str, data: bytes) -> _Member:
     compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     deflated = compressor.compress(data) + compressor.flush()
     if len(deflated) < len(data) * _WORTH_DEFLATING:
-        return _member(name, data, _DEFLATED, deflated)
-    return _stored_member(name, data)
+        return _Member(name.encode(), deflated, _DEFLATED, zlib.crc32(data), len(data))
+    return _stored(name, data)
 
 
-def _stored_member(name: str, data: bytes) -> _Member:
-    # Deflating pass.json and manifest.json saves 1 KB in 60 and takes a third of the speed.
-    return _member(name, data, _STORED, data)
+def _stored(name: str, data: bytes) -> _Member:
+    # Deflating pass.json and manifest.json would save 1 KB in 60 and take a third of the speed.
+    return _Member(name.encode(), data, _STORED, zlib.crc32(data), len(data))
 
 
-def _member(name: str, data: bytes, method: int, body: bytes) -> _Member:
-    encoded_name = name.encode()
-    crc = zlib.crc32(data)
-    header = _LOCAL_HEADER.pack(
-        b"PK\3\4",
-        _VERSION_NEEDED,
-        _flags(encoded_name),
-        method,
-        0,
-        _DOS_DATE,
-        crc,
-        len(body),
-        len(data),
-        len(encoded_name),
-        0,
-    )
+def _manifest_entry(name: str, data: bytes) -> bytes:
     # Apple fixes SHA-1 for the manifest; what protects the pass is the SHA-256 signature over it.
-    digest = sha1(data, usedforsecurity=False).hexdigest()
-    return _Member(
-        name=name,
-        encoded_name=encoded_name,
-        local=b"".join((header, encoded_name, body)),
-        method=method,
-        crc=crc,
-        stored_length=len(body),
-        length=len(data),
-        manifest=f'{json.dumps(name)}:"{digest}"'.encode(),
-    )
+    return _quoted(name) + sha1(data, usedforsecurity=False).hexdigest().encode() + b'",'
 
 
-def _flags(encoded_name: bytes) -> int:
-    return 0 if encoded_name.isascii() else _UTF8_NAME
+@lru_cache(maxsize=1024)
+def _quoted(name: str) -> bytes:
+    return f'{json.dumps(name)}:"'.encode()
 
 
-def _lay_out(members: Sequence[_Member]) -> _Start:
-    local = central = manifest = b""
-    for member in members:
-        central += member.central(len(local))
-        local += member.local
-        manifest += member.manifest + b","
-    return _Start(local, central, len(members), manifest)
+def _laid_out(members: Iterable[_Member], offset: int) -> tuple[list[bytes], list[bytes]]:
+    """The pieces of the members from `offset` on, and their records in the central directory."""
+    local: list[bytes] = []
+    central: list[bytes] = []
+    for name, body, method, crc, length in members:
+        flags = 0 if name.isascii() else _UTF8_NAME
+        same = (flags, method, 0, _DOS_DATE, crc, len(body), length, len(name), 0)
+        header = _LOCAL_HEADER.pack(b"PK\3\4", _VERSION_NEEDED, *same)
+        record = _CENTRAL_HEADER.pack(
+            b"PK\1\2", _MADE_BY_UNIX, _VERSION_NEEDED, *same, 0, 0, 0, _REGULAR_FILE, offset
+        )
+        local += (header, name, body)
+        central += (record, name)
+        offset += len(header) + len(name) + len(body)
+    return local, central
 
 
 def _archive(start: _Start, members: list[_Member]) -> bytes:
-    parts, central, offset = [start.local], [start.central], len(start.local)
-    for member in members:
-        parts.append(member.local)
-        central.append(member.central(offset))
-        offset += len(member.local)
-    directory = b"".join(central)
+    local, central = _laid_out(members, offset=len(start.local))
+    directory = b"".join((start.central, *central))
+    before = len(start.local) + sum(map(len, local))
     count = start.count + len(members)
-    parts.append(directory)
-    parts.append(_END.pack(b"PK\5\6", 0, 0, count, count, len(directory), offset, 0))
-    return b"".join(parts)
+    end = _END.pack(b"PK\5\6", 0, 0, count, count, len(directory), before, 0)
+    return b"".join((start.local, *local, directory, end))
 
 
 def _checked(name: str) -> str:
