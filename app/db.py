@@ -9,11 +9,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, Select, String, event, make_url
+from sqlalchemy import JSON, DateTime, Dialect, MetaData, Select, String, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from app import sqlite_driver
 
 # Explicit names make migrations stable: every constraint can be dropped by name.
 CONSTRAINT_NAMES = {
@@ -83,7 +85,7 @@ def new_id(prefix: str) -> str:
 def open_engine(database_url: str) -> AsyncEngine:
     """An engine for "sqlite:///path/to/file.db" or "postgresql://user:password@host/name"."""
     if database_url.startswith("sqlite"):
-        return _open_sqlite(database_url)
+        return sqlite_driver.create_write_engine(database_url)
     url = make_url(database_url).set(drivername="postgresql+asyncpg")
     return create_async_engine(
         url,
@@ -101,46 +103,15 @@ def open_engine(database_url: str) -> AsyncEngine:
     )
 
 
-def open_read_engine(database_url: str) -> AsyncEngine:
-    """An engine that only reads: on SQLite without waiting for any writer, on PostgreSQL the same as any.
+def open_read_engine(database_url: str, *, for_reports: bool = False) -> AsyncEngine:
+    """An engine for what only reads: pages, device endpoints, lists. On PostgreSQL one like any other.
 
-    Every statement sees the newest commit.
+    On SQLite it waits for no writer, and each transaction sees one moment. `for_reports`: long statements
+    run in threads there, so that the event loop goes on.
     """
-    if not database_url.startswith("sqlite"):
-        return open_engine(database_url)
-    engine = create_async_engine(make_url(database_url).set(drivername="sqlite+aiosqlite"))
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("query_only=ON", "busy_timeout=30000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return engine
-
-
-def _open_sqlite(database_url: str) -> AsyncEngine:
-    url = make_url(database_url).set(drivername="sqlite+aiosqlite")
-    engine = create_async_engine(url, connect_args={"timeout": 30})
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
-        # Without these two events 951 of 1,000 concurrent increments were lost, all acknowledged:
-        # the driver opens a read transaction and upgrades it, and two readers overwrite each other.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+    if database_url.startswith("sqlite"):
+        return sqlite_driver.create_read_engine(database_url, in_threads=for_reports)
+    return open_engine(database_url)
 
 
 def open_sessions(engine: AsyncEngine) -> Sessions:
