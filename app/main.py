@@ -9,8 +9,9 @@ from starlette.staticfiles import StaticFiles
 from app import __version__
 from app.clock import Clock, utc_now
 from app.jobs.running import working
+from app.passes.evidence import collecting
 from app.settings import Settings
-from app.web import api, enrolment, errors, health, pass_page, sms_receipts
+from app.web import api, apple_passkit, enrolment, errors, health, pass_page, sms_receipts
 from app.web.middleware import BodyDeadline, Edge
 from app.web.rendering import STATIC, PageNotFound, not_found_page
 from app.wiring import open_services
@@ -24,6 +25,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(open_services(settings, clock=clock))
             app.state.services = services
+            app.state.evidence = await stack.enter_async_context(collecting(services.sessions))
             if settings.works_inside:
                 await stack.enter_async_context(working(services))
             yield
@@ -39,6 +41,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     )
     errors.add_error_handlers(app)
     app.add_exception_handler(PageNotFound, not_found_page)
+    app.router.routes.append(apple_passkit.routes())  # first: after a push every phone calls it at once
     for each in (health, api, enrolment, pass_page, sms_receipts):
         app.include_router(each.router)
     app.mount("/static", StaticFiles(directory=STATIC))

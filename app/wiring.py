@@ -13,7 +13,7 @@ from app.channels.email import EmailSender, open_email
 from app.channels.sms import SmsProvider
 from app.channels.sms.providers import open_provider
 from app.clock import Clock, utc_now
-from app.db import Sessions, open_engine, open_sessions
+from app.db import Sessions, open_engine, open_read_engine, open_sessions
 from app.i18n import Texts, load_texts
 from app.settings import Settings
 from app.wallets.apple import certificates, signing
@@ -33,6 +33,8 @@ class Services:
     secret_key: bytes
     engine: AsyncEngine
     sessions: Sessions
+    reader: AsyncEngine  # one statement at a time, no transaction: it waits for no writer
+    read_sessions: Sessions
     templates: dict[str, PassTemplate]
     texts: Texts
     signer: signing.Signer | None  # None until a certificate is set
@@ -51,6 +53,7 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
     templates = load_templates(settings.pass_templates_dir)
     signer = load_signer(settings)
     engine = open_engine(settings.database_url)
+    reader = _open_reader(settings, engine)
     await migrations.upgrade(engine)
     sms = open_provider(settings)
     pushers = open_pushers(settings, signer) if signer else None
@@ -60,6 +63,8 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
             secret_key=load_secret_key(settings),
             engine=engine,
             sessions=open_sessions(engine),
+            reader=reader,
+            read_sessions=open_sessions(reader),
             templates=templates,
             texts=load_texts(TEXTS),
             signer=signer,
@@ -74,7 +79,14 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
         await sms.close()
         if pushers:
             await pushers.close()
+        await reader.dispose()
         await engine.dispose()
+
+
+def _open_reader(settings: Settings, engine: AsyncEngine) -> AsyncEngine:
+    if settings.uses_sqlite:
+        return open_read_engine(settings.database_url)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def load_secret_key(settings: Settings) -> bytes:

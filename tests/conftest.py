@@ -4,6 +4,8 @@
 
 SQLite is a copy of a migrated file; PostgreSQL is created from a migrated template, on the server at
 PASSBELL_TEST_POSTGRES_URL or 127.0.0.1:5432. Without one those tests are skipped, except in CI (CI=true).
+
+    async def test_...(app, client, clock): ...     the whole application on such a database, at NOON
 """
 
 import asyncio
@@ -13,15 +15,22 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app import migrations
 from app.db import Sessions, open_engine, open_sessions
+from app.main import create_app
+from app.settings import Settings
+from app.wallets.apple.dev_ca import DevelopmentCa
+from tests.make import NOON
 
 POSTGRES_URL = os.environ.get("PASSBELL_TEST_POSTGRES_URL")
 POSTGRES = make_url(POSTGRES_URL or "postgresql://postgres@127.0.0.1:5432/postgres")
@@ -66,6 +75,66 @@ async def session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
     """A session in a transaction that the test commits if others must see it."""
     async with sessions() as session:
         yield session
+
+
+class ManualClock:
+    """A clock that stands at NOON until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def tick(self, seconds: float = 1) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def development_ca(tmp_path_factory: pytest.TempPathFactory) -> DevelopmentCa:
+    """A CA and a pass type certificate that are valid at NOON."""
+    return DevelopmentCa.open(
+        tmp_path_factory.mktemp("ca"),
+        pass_type_identifier="pass.org.passbell.test",
+        team_identifier="TEST000000",
+        now=NOON,
+    )
+
+
+@pytest.fixture
+def app_settings(database_url: str, tmp_path: Path, development_ca: DevelopmentCa) -> Settings:
+    """Settings of a demo that signs with the development CA and runs no jobs."""
+    return Settings(
+        mode="demo",
+        public_url="http://test",
+        database_url=database_url,
+        data_dir=tmp_path / "data",
+        worker=False,
+        apple_certificate_path=development_ca.leaf.certificate_path,
+        apple_private_key_path=development_ca.leaf.private_key_path,
+        apple_wwdr_certificate_path=development_ca.wwdr.certificate_path,
+        _env_file=None,
+    )
+
+
+@pytest.fixture
+async def app(app_settings: Settings, clock: ManualClock) -> AsyncIterator[FastAPI]:
+    """The application with its services open: app.state.services."""
+    app = create_app(app_settings, clock=clock)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
