@@ -18,12 +18,14 @@ class RateLimit(Base):
     arrival: Mapped[float] = mapped_column(Double)
 
 
+# The casts tell PostgreSQL the parameters' types, which it cannot infer from a sum of two of them.
 _TAKE = text("""
-    INSERT INTO rate_limits (key, arrival) VALUES (:key, :now + :interval)
+    INSERT INTO rate_limits (key, arrival)
+    VALUES (:key, CAST(:now AS double precision) + CAST(:interval AS double precision))
     ON CONFLICT (key) DO UPDATE
         SET arrival = CASE WHEN rate_limits.arrival > :now THEN rate_limits.arrival ELSE :now END + :interval
         WHERE CASE WHEN rate_limits.arrival > :now THEN rate_limits.arrival ELSE :now END
-              + :interval - :now <= :period
+              + :interval - :now <= CAST(:period AS double precision)
     RETURNING arrival
 """)
 
