@@ -23,7 +23,7 @@ async def content_of(session: AsyncSession, issued: Pass, *, language: str | Non
         .outerjoin(Tier, Tier.id == Account.tier_id)
         .where(Member.id == issued.member_id)
     )
-    member, account, program, tier = (await session.execute(query)).tuples().one()
+    member, account, program, tier = (await session.execute(query)).one()
     return fill(issued, member, account, program, tier, language=language)
 
 
