@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import (
@@ -13,9 +14,11 @@ from app.job_queue import (
     enqueue,
     enqueue_many,
     held,
+    postgres,
     prune_log,
     requeue,
     run_worker,
+    sqlite,
     stats,
 )
 from tests.job_queue.conftest import until
@@ -47,6 +50,58 @@ async def test_a_committed_job_runs_with_its_arguments(sessions, working, done, 
                 return await stats(session) == []
 
         await until(is_empty)
+
+
+async def test_a_commit_wakes_the_worker_before_it_would_look(sessions, working, done, monkeypatch):
+    monkeypatch.setattr(sqlite, "POLL_SECONDS", 60)
+    monkeypatch.setattr(postgres, "LISTEN_POLL_SECONDS", 60)
+
+    async def ring(args):
+        done.add(args["n"])
+
+    async with working({"ring": Registered(ring)}):
+        for n in range(1, 4):
+            async with sessions.begin() as session:
+                await enqueue(session, "ring", {"n": n})
+            await done.wait_for(n)
+
+    assert done.calls == [1, 2, 3]
+
+
+async def test_a_worker_waits_for_a_database_that_goes_away(sessions, working, done, monkeypatch):
+    failures = iter([OSError("connection refused"), OSError("still refused")])
+    for adapter in (sqlite, postgres):
+        monkeypatch.setattr(adapter, "open_queue", failing(adapter.open_queue, failures))
+
+    async def ring(args):
+        done.add(args["n"])
+
+    async with sessions.begin() as session:
+        await enqueue(session, "ring", {"n": 1})
+    async with working({"ring": Registered(ring)}):
+        await done.wait_for(1)
+
+    assert next(failures, None) is None
+
+
+@pytest.mark.parametrize("database", ["postgresql"])
+async def test_a_worker_survives_the_loss_of_its_connections(engine, sessions, working, done):
+    async def ring(args):
+        done.add(args["n"])
+
+    kill = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'passbell-worker' "
+    )
+    async with working({"ring": Registered(ring)}):
+        for n in range(1, 4):
+            async with sessions.begin() as session:
+                await enqueue(session, "ring", {"n": n})
+            await done.wait_for(n)
+            async with engine.begin() as connection:
+                killed = await connection.execute(text(kill + "AND datname = current_database()"))
+                assert len(killed.all()) >= 2
+
+    assert done.calls == [1, 2, 3]
 
 
 async def test_urgent_jobs_run_first_and_equal_ones_in_order(sessions, working, done):
@@ -237,6 +292,15 @@ async def test_a_worker_that_is_cancelled_hands_back_too(engine, sessions, done)
 
     async with sessions() as session:
         assert [(line.state, line.count) for line in await stats(session)] == [("queued", 1)]
+
+
+def failing(open_queue, failures):
+    def open_or_fail(*args, **options):
+        for failure in failures:
+            raise failure
+        return open_queue(*args, **options)
+
+    return open_or_fail
 
 
 async def held_jobs(sessions, count):
