@@ -198,7 +198,6 @@ class ApnsSimulator:
 
     def answer(self, headers: dict[str, str], body: bytes) -> Answer:
         """Judge one request, and deliver the push if it is accepted."""
-        self.counts.requests += 1
         apns_id = headers.get("apns-id") or str(uuid4()).upper()
         answer = self._planned_fault(apns_id) or self._judge(headers, body, apns_id)
         self.counts.refused += answer.status != 200

@@ -60,6 +60,7 @@ class _Request:
 
 class _Counts(Protocol):
     connections: int
+    requests: int
 
 
 class ApnsService(Protocol):
@@ -181,6 +182,7 @@ class ApnsWire(asyncio.Protocol):
 
     def _on_complete(self, stream_id: int) -> None:
         faults = self._service.faults
+        self._service.counts.requests += 1
         self._requests_seen += 1
         if faults.drop_every and self._requests_seen % faults.drop_every == 0:
             self._is_stalled = True

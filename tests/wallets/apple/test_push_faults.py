@@ -58,7 +58,8 @@ async def push_until_accepted(world: Apns, token: str) -> int:
 )
 @pytest.mark.parametrize("latency_seconds", [0.0, (0.001, 0.01)])
 async def test_nothing_is_lost_or_invented_when_the_wire_fails(faults, latency_seconds, caplog):
-    async with apns(faults=faults, latency_seconds=latency_seconds) as world:
+    # A deadline beyond the test's patience: each of these faults is noticed at once, not waited out.
+    async with apns(faults=faults, latency_seconds=latency_seconds, deadline_seconds=120) as world:
         results = await push_all(world, 300)
         taken = {push.push_token for push in world.simulator.accepted}
 
@@ -94,15 +95,12 @@ async def test_a_silent_connection_costs_one_deadline_and_is_then_left():
 
 
 async def test_a_push_that_gets_no_answer_does_not_spoil_its_neighbours():
-    async with apns(deadline_seconds=0.3, latency_seconds=0.05) as world:
+    async with apns(deadline_seconds=1.5) as world:
         world.simulator.ignore(push_token(1))
-        ignored = asyncio.create_task(world.push.notify_changed(push_token(1)))
-        results = await push_all(world, 100)
+        results = await push_all(world, 10)
 
-        with pytest.raises(TemporaryFailure, match=r"0\.3 s"):
-            await ignored
         assert results["failed"] == [push_token(1)]
-        assert len(results["accepted"]) == 99
+        assert len(results["accepted"]) == 9
         assert world.simulator.counts.connections == 1
         assert (await world.push.notify_changed(push_token(2))).outcome is PushOutcome.ACCEPTED
         assert world.simulator.counts.connections == 2
@@ -169,9 +167,9 @@ async def test_more_sends_than_the_connection_has_streams_wait_their_turn():
 
 
 async def test_a_cancelled_send_does_not_disturb_the_others():
-    async with apns(latency_seconds=0.02) as world:
+    async with apns(latency_seconds=0.5) as world:
         sends = [asyncio.create_task(world.push.notify_changed(push_token(n))) for n in range(50)]
-        await until(lambda: world.simulator.counts.connections == 1)
+        await until(lambda: world.simulator.counts.requests == len(sends))
         for send in sends[::2]:
             send.cancel()
         results = await asyncio.gather(*sends, return_exceptions=True)
@@ -180,10 +178,28 @@ async def test_a_cancelled_send_does_not_disturb_the_others():
         assert all(result.outcome is PushOutcome.ACCEPTED for result in results[1::2])
 
 
+@pytest.mark.parametrize("turns", range(5))
+async def test_sends_cancelled_while_the_connection_goes_do_not_keep_the_others_waiting(turns, caplog):
+    async with apns(latency_seconds=60) as world:
+        sends = [asyncio.create_task(world.push.notify_changed(push_token(n))) for n in range(20)]
+        await until(lambda: world.simulator.counts.requests == len(sends))
+        closing = asyncio.create_task(world.push.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for send in sends[::2]:
+            send.cancel()
+        async with asyncio.timeout(2):
+            results = await asyncio.gather(*sends, return_exceptions=True)
+            await closing
+
+    assert all(isinstance(result, TemporaryFailure) for result in results[1::2])
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 async def test_closing_ends_what_is_under_way_and_leaves_no_task(caplog):
     async with apns(latency_seconds=60) as world:
         sends = [asyncio.create_task(world.push.notify_changed(push_token(n))) for n in range(20)]
-        await until(lambda: world.simulator.counts.connections == 1)
+        await until(lambda: world.simulator.counts.requests == len(sends))
         async with asyncio.timeout(2):
             await world.push.close()
             results = await asyncio.gather(*sends, return_exceptions=True)
