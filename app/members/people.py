@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 import phonenumbers
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import locked, new_id, upsert
@@ -14,6 +14,7 @@ from app.members.models import Account, ExternalId, Member, Program, Tier
 
 EXTERNAL_ID_PREFIX = "ext:"
 _CARD_NUMBER_TRIES = 8
+_BORDERS_MAX = 16
 
 
 class InvalidPhone(Exception):
@@ -162,20 +163,19 @@ async def member_by_id(session: AsyncSession, program_id: str, member_id: str) -
     return found
 
 
-async def _by_external_id(session: AsyncSession, program_id: str, name: str) -> Member:
+def ids_by_external_id(program_id: str, name: str) -> Select[tuple[str]]:
+    """The ids of the members whom a source knows by "source:id", as a query."""
     # Sources and ids may both contain colons ("bitrix24:school.ru", "contact:4711"): any may be the border.
     borders = [at for at, character in enumerate(name) if character == ":"]
-    readings = [(name[:at], name[at + 1 :]) for at in borders[:16]]
-    query = (
-        select(Member)
-        .join(ExternalId, ExternalId.member_id == Member.id)
-        .where(
-            ExternalId.program_id == program_id,
-            tuple_(ExternalId.source, ExternalId.external_id).in_(readings),
-        )
-        .distinct()
-        .limit(2)
+    readings = [(name[:at], name[at + 1 :]) for at in borders[:_BORDERS_MAX]]
+    return select(ExternalId.member_id).where(
+        ExternalId.program_id == program_id,
+        tuple_(ExternalId.source, ExternalId.external_id).in_(readings),
     )
+
+
+async def _by_external_id(session: AsyncSession, program_id: str, name: str) -> Member:
+    query = select(Member).where(Member.id.in_(ids_by_external_id(program_id, name))).limit(2)
     found = (await session.scalars(query)).all()
     if not found:
         raise UnknownMember(f"no member {EXTERNAL_ID_PREFIX}{name}")

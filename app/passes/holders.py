@@ -1,0 +1,33 @@
+"""When the person behind a pass changes, so does every pass they hold."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.members import people
+from app.members.models import Member
+from app.passes.models import Pass
+from app.passes.versions import mark_changed
+
+
+async def mark_member_changed(
+    session: AsyncSession, member: Member, *, because: Mapping[str, str], now: datetime
+) -> None:
+    """Note that every pass of a member shows something new, whatever their state."""
+    held = (await session.scalars(select(Pass.id).where(Pass.member_id == member.id))).all()
+    await mark_changed(session, member.program_id, held, because=because, now=now)
+
+
+async def set_member_state(
+    session: AsyncSession, program_id: str, member_id: str, state: str, *, now: datetime
+) -> Member:
+    """Block ("blocked") a member or let them back ("active"); their passes show it. May be repeated.
+
+    Raises UnknownMember.
+    """
+    member = await people.member_by_id(session, program_id, member_id)
+    if await people.set_state(session, member, state):
+        await mark_member_changed(session, member, because={"member": state}, now=now)
+    return member
