@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from app.members import api_keys, people
+from app.members import api_keys, people, resending
 from app.passes.issue import UnknownLink, UnknownPass
 from app.points import amounts, refusals
 from app.web.database_errors import was_busy
@@ -32,6 +32,9 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     people.PhoneTaken: (409, "phone_taken"),
     people.CardNumberTaken: (409, "card_number_taken"),
     people.ExternalIdTaken: (409, "external_id_taken"),
+    resending.UnknownMessage: (404, "unknown_message"),
+    resending.NotResendable: (409, "not_resendable"),
+    resending.MayArriveTwice: (409, "may_arrive_twice"),
     api_keys.UnknownApiKey: (404, "unknown_api_key"),
     api_keys.UnknownScope: (422, "unknown_scope"),
     amounts.InvalidAmount: (422, "invalid_amount"),

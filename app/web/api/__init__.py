@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.web.api import accounts, transactions
+from app.web.api import accounts, devices, members, messages, passes, programs, templates, transactions
 from app.web.api.values import ProblemOut
 from app.web.errors import MEDIA_TYPE
 
@@ -27,5 +27,5 @@ router = APIRouter(
         for status, description in _PROBLEMS.items()
     },
 )
-for resource in (accounts, transactions):
+for resource in (members, accounts, transactions, passes, messages, templates, devices, programs):
     router.include_router(resource.router)

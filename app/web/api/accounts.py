@@ -4,20 +4,21 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, model_validator
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.members import people
 from app.members.models import Account, Member, Program, Tier
-from app.points import amounts, entries
+from app.points import amounts, entries, tiers
 from app.points.entries import EntryView
 from app.points.models import Lot
 from app.web.api import paging
-from app.web.api.keys import AccountsRead
+from app.web.api.keys import AccountsRead, AccountsWrite
 from app.web.api.paging import Cursor, Limit
-from app.web.api.values import Given, IdInPath, Page, Time
-from app.web.dependencies import Transaction
+from app.web.api.values import Given, IdInPath, Page, Taken, Time, Word
+from app.web.dependencies import Now, Transaction
+from app.web.errors import Problem
 
 router = APIRouter(tags=["accounts"])
 
@@ -111,6 +112,37 @@ async def list_accounts(
 async def get_account(account_id: IdInPath, caller: AccountsRead, session: Transaction) -> AccountOut:
     account = await people.account_by_id(session, caller.program_id, account_id)
     return (await _shown(session, [account]))[0]
+
+
+class TierChange(Taken):
+    """The tier an account shall have: one by its code, or the one its points give."""
+
+    code: Word | None = Field(None, examples=["gold"], description="Set by hand, until `automatic`")
+    automatic: Literal[True] | None = Field(None, description="Let the tier follow the points again")
+
+    @model_validator(mode="after")
+    def _says_which(self) -> "TierChange":
+        if (self.code is None) == (self.automatic is None):
+            raise ValueError('give either code or "automatic": true')
+        return self
+
+
+@router.put("/accounts/{account_id}/tier", summary="Set an account's tier, or let it follow the points")
+async def put_tier(
+    account_id: IdInPath, wanted: TierChange, caller: AccountsWrite, session: Transaction, now: Now
+) -> AccountOut:
+    """Give a tier by hand, or take that back. The passes show it. May be repeated."""
+    if wanted.code is None:
+        await tiers.follow_points(session, account_id, program_id=caller.program_id, now=now)
+    else:
+        query = select(Tier.id).where(Tier.program_id == caller.program_id, Tier.code == wanted.code)
+        tier_id = await session.scalar(query)
+        if tier_id is None:
+            raise Problem(
+                422, "unknown_tier", f"the programme has no tier {wanted.code}", pointer="/body/code"
+            )
+        await tiers.set_tier(session, account_id, tier_id, program_id=caller.program_id, now=now)
+    return await show(session, await people.account_by_id(session, caller.program_id, account_id))
 
 
 @router.get("/accounts/{account_id}/entries", summary="An account's ledger, newest first")

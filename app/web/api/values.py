@@ -11,7 +11,7 @@ POINTS_MAX = 2**53  # the largest integer every JSON reader keeps exact
 _SURROGATES = ("\ud800", "\udfff")
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """PostgreSQL stores no NUL, and UTF-8 knows no lone surrogates: better refused here, by name."""
     if "\0" in text:
         raise ValueError("must not contain the NUL character (U+0000)")
@@ -26,18 +26,18 @@ def _filled(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_storable)]
-Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_storable), AfterValidator(_filled)]
-Word = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_storable)]
-Reason = Annotated[str, Field(max_length=256), AfterValidator(_storable)]
-SourceEvent = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_storable)]
-IdInBody = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_storable)]
-IdInPath = Annotated[str, Path(min_length=1, max_length=64), AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(storable)]
+Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(storable), AfterValidator(_filled)]
+Word = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(storable)]
+Reason = Annotated[str, Field(max_length=256), AfterValidator(storable)]
+SourceEvent = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(storable)]
+IdInBody = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(storable)]
+IdInPath = Annotated[str, Path(min_length=1, max_length=64), AfterValidator(storable)]
 Points = Annotated[int, Field(strict=True, ge=-POINTS_MAX, le=POINTS_MAX)]
 Money = Annotated[
     str,
     Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,2})?$", examples=["199.00"]),
-    AfterValidator(_storable),
+    AfterValidator(storable),
 ]
 Time = Annotated[
     datetime,

@@ -1,6 +1,7 @@
 """The API as a client sees it: the real application over ASGI, on a fresh database of each kind."""
 
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -13,8 +14,6 @@ from app.members import api_keys
 from app.members.models import Program
 from app.settings import Settings
 from tests.make import NOON, make_program
-
-Client = Callable[..., httpx2.AsyncClient]
 
 
 @pytest.fixture
@@ -43,10 +42,18 @@ async def key(sessions: Sessions, program: Program) -> str:
 
 
 @pytest.fixture
-async def client(app: FastAPI, key: str) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app),
-        base_url="http://test/api/v1",
-        headers={"Authorization": f"Bearer {key}"},
-    ) as client:
-        yield client
+def anyone(app: FastAPI) -> httpx2.AsyncClient:
+    """A client without a key. The transport holds nothing that would need closing."""
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test/api/v1")
+
+
+@pytest.fixture
+async def client(anyone: httpx2.AsyncClient, key: str) -> httpx2.AsyncClient:
+    """A client with a key that may do everything, and a new Idempotency-Key for every request."""
+
+    async def name(request: httpx2.Request) -> None:
+        request.headers.setdefault("Idempotency-Key", secrets.token_hex(12))
+
+    anyone.headers["Authorization"] = f"Bearer {key}"
+    anyone.event_hooks["request"] = [name]
+    return anyone

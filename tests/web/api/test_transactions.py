@@ -222,12 +222,12 @@ async def test_a_blocked_member_neither_earns_nor_spends(
 )
 @pytest.mark.parametrize("database", ["sqlite"])
 async def test_a_movement_needs_a_usable_idempotency_key(
-    client: httpx2.AsyncClient, account: Account, sent: str, code: str
+    anyone: httpx2.AsyncClient, key: str, account: Account, sent: str, code: str
 ) -> None:
-    answer = await client.post(
+    answer = await anyone.post(
         f"/accounts/{account.id}/transactions",
         json={"kind": "earn", "points": 1},
-        headers={"Idempotency-Key": sent} if sent else {},
+        headers={"Authorization": f"Bearer {key}"} | ({"Idempotency-Key": sent} if sent else {}),
     )
 
     assert (answer.status_code, answer.json()["code"]) == (400, code)
