@@ -42,8 +42,8 @@ def _looks(template: PassTemplate, language: str) -> dict[str, Any]:
     definition = template.definition
     colors = definition.colors
     return {
-        "organizationName": rendered(template.text(definition.organization, language)),
-        "description": rendered(template.text(definition.description, language)),
+        "organizationName": _never_empty(template, language, definition.organization),
+        "description": _never_empty(template, language, definition.description),
         "logoText": rendered(template.text(definition.logo_text, language)),
         "logoSymbolName": definition.logo_symbol,
         "backgroundColor": _rgb(colors.background),
@@ -53,6 +53,18 @@ def _looks(template: PassTemplate, language: str) -> dict[str, Any]:
         "suppressStripShine": definition.suppress_strip_shine or None,
         "preferredStyleSchemes": list(definition.preferred_style_schemes),
     }
+
+
+def _never_empty(template: PassTemplate, language: str, source: str) -> Any:
+    """A text that Wallet insists on: the template's name stands in where a member's values leave it empty."""
+    node = rendered(template.text(source, language))
+    if not isinstance(node, Dynamic):
+        return node
+
+    def fill(shown: Shown) -> Any:
+        return node.fill(shown).strip() or template.name
+
+    return Dynamic(fill)
 
 
 def _relevance(template: PassTemplate, language: str) -> dict[str, Any]:
