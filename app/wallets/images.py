@@ -109,14 +109,18 @@ class StampArt:
     empty: bytes
 
 
-@lru_cache(maxsize=128)
 def draw_stamps(art: StampArt, count: int, of: int) -> dict[str, bytes]:
     """The strip that shows `count` of `of` stamps: strip.png, @2x and @3x, by name.
 
-    Drawn once for each count and kept (some 60 KB each), however many passes show it. `count` is cut to
+    Drawn once for each count and kept (some 140 KB each), however many passes show it. `count` is cut to
     what the card holds.
     """
-    largest = _drawn(art, max(0, min(count, of)), of)
+    return _strip(art, max(0, min(count, of)), of)
+
+
+@lru_cache(maxsize=128)
+def _strip(art: StampArt, count: int, of: int) -> dict[str, bytes]:
+    largest = _drawn(art, count, of)
     return {_scaled_name("strip", scale): _encoded(largest, scale) for scale in SCALES}
 
 

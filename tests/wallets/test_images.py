@@ -93,5 +93,5 @@ def test_a_strip_is_drawn_for_each_count_and_only_once():
 def test_more_stamps_than_places_is_a_full_card():
     art = load_template(TEMPLATES / "stamps").stamp_art
 
-    assert draw_stamps(art, 12, 10) == draw_stamps(art, 10, 10)
-    assert draw_stamps(art, -1, 10) == draw_stamps(art, 0, 10)
+    assert draw_stamps(art, 12, 10) is draw_stamps(art, 10, 10)
+    assert draw_stamps(art, -1, 10) is draw_stamps(art, 0, 10)
