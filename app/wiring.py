@@ -1,5 +1,7 @@
 """Settings -> Services: the one place where adapters are constructed."""
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -55,12 +57,14 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
     engine = open_engine(settings.database_url)
     reader = _open_reader(settings, engine)
     await migrations.upgrade(engine)
-    sms = open_provider(settings)
+    secret_key = load_secret_key(settings)
+    receipts = f"{settings.public_url}/hooks/sms/{receipt_token(settings, secret_key)}"
+    sms = open_provider(settings, receipt_url=receipts)
     pushers = open_pushers(settings, signer) if signer else None
     try:
         yield Services(
             settings=settings,
-            secret_key=load_secret_key(settings),
+            secret_key=secret_key,
             engine=engine,
             sessions=open_sessions(engine),
             reader=reader,
@@ -98,6 +102,13 @@ def load_secret_key(settings: Settings) -> bytes:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(48), "ascii")
     return path.read_text("ascii").strip().encode()
+
+
+def receipt_token(settings: Settings, secret_key: bytes) -> str:
+    """The secret part of the address that SMS receipts come to, the same for the installation's life."""
+    if settings.sms_receipt_token is not None:
+        return settings.sms_receipt_token.get_secret_value()
+    return hmac.digest(secret_key, b"passbell.sms-receipts.v1", hashlib.sha256).hex()[:32]
 
 
 def load_signer(settings: Settings) -> signing.Signer | None:

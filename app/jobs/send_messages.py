@@ -70,7 +70,7 @@ async def _find_out(services: Services, message: Message) -> None:
         await _record(services, message.id, state="unknown", error="the mail server's answer was lost")
         return
     try:
-        result = await services.sms.find(message.id)
+        result = await services.sms.find(message.id, recipient=message.recipient)
     except CannotAsk:
         await _record(services, message.id, state="unknown", error="the provider's answer was lost")
         return
