@@ -115,29 +115,10 @@ def load_signer(settings: Settings) -> signing.Signer | None:
     """The signer the settings name, or None. The development CA only signs in demo mode."""
     if settings.apple_certificate_path is None:
         return None
-    signer = _open_signer(settings, settings.apple_certificate_path)
+    signer = signing.load_signer(settings)
     if settings.mode == "production":
         certificates.refuse_development(signer.certificate)
     return signer
-
-
-def _open_signer(settings: Settings, certificate: Path) -> signing.Signer:
-    pin, password = settings.pkcs11_pin, settings.apple_private_key_password
-    if settings.pkcs11_module_path is not None:
-        return signing.open_pkcs11_signer(
-            settings.pkcs11_module_path,
-            token_label=settings.pkcs11_token_label or "",
-            key_label=settings.pkcs11_key_label,
-            pin=pin.get_secret_value() if pin else None,
-            certificate=certificate,
-            wwdr=settings.apple_wwdr_certificate_path,
-        )
-    return signing.load_file_signer(
-        certificate,
-        settings.apple_private_key_path,
-        password.get_secret_value().encode() if password else None,
-        settings.apple_wwdr_certificate_path,
-    )
 
 
 def _open_apple(

@@ -29,7 +29,9 @@ from app import migrations
 from app.db import Sessions, open_engine, open_sessions
 from app.main import create_app
 from app.settings import Settings
+from app.simulators.world import World, simulated_world
 from app.wallets.apple.dev_ca import DevelopmentCa
+from app.wiring import Services
 from tests.make import NOON
 
 POSTGRES_URL = os.environ.get("PASSBELL_TEST_POSTGRES_URL")
@@ -191,3 +193,21 @@ def _run(work: Coroutine[None, None, None]) -> None:
 
 def _text(url: URL) -> str:
     return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def services(app: FastAPI) -> Services:
+    return app.state.services
+
+
+@pytest.fixture(scope="session")
+def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the world's own CA is kept: its keys take half a second, so they are made once."""
+    return tmp_path_factory.mktemp("world")
+
+
+@pytest.fixture
+async def world(world_folder: Path) -> AsyncIterator[World]:
+    """Apple's push service and an SMS gateway, on real sockets; TLS makes them live today, not at NOON."""
+    async with simulated_world(world_folder) as world:
+        yield world

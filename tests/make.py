@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Base, Row, new_id
 from app.members.models import Account, Member, Program, Tier
+from app.passes import issue
 from app.passes.models import Pass
 
 NOON = datetime(2030, 6, 3, 12, 0, tzinfo=UTC)  # a Monday
@@ -88,6 +89,12 @@ async def make_pass(session: AsyncSession, member: Member | None = None, **field
         "created_at": NOON,
     }
     return await _add(session, Pass(**defaults | fields))
+
+
+async def make_issued(session: AsyncSession, account: Account | None = None, **fields: Any) -> Pass:
+    """A pass as `issue` issues it, with what its wallets are owed, to a new member of the account."""
+    member = await make_member(session, account, **fields)
+    return await issue.issue(session, member, template="coffee", now=NOON)
 
 
 async def _add(session: AsyncSession, row: Row) -> Row:

@@ -98,7 +98,7 @@ async def _measure(services: Services, now: datetime) -> None:
         owed = select(func.count(), func.min(Update.wanted_at)).where(
             Update.wanted_version > Update.sent_version
         )
-        behind, oldest = (await session.execute(owed)).tuples().one()
+        behind, oldest = (await session.execute(owed)).one()
     metrics.PASSES_BEHIND.set(behind)
     metrics.OLDEST_OWED_SECONDS.set((now - oldest).total_seconds() if oldest else 0)
     metrics.PUSH_STOPPED.set(1 if services.push_stop.seconds_left(now) else 0)

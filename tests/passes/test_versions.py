@@ -1,0 +1,190 @@
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from app import job_queue
+from app.passes import outbox, trace, versions
+from app.passes.issue import set_state
+from app.passes.models import Pass, TraceEvent, Update
+from tests.make import NOON, make_account, make_issued
+
+BECAUSE = {"entry": "ent_1"}
+
+
+async def jobs(session) -> int:
+    return sum(each.count for each in await job_queue.stats(session))
+
+
+async def change(sessions, issued, *, now=NOON):
+    async with sessions.begin() as session:
+        await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=now)
+
+
+async def test_a_change_raises_the_version_and_owes_it_to_the_wallet(session):
+    issued = await make_issued(session)
+
+    await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=NOON)
+
+    owed = (await session.scalars(select(Update).where(Update.pass_id == issued.id))).one()
+    await session.refresh(issued)
+    assert (issued.version, owed.wanted_version, owed.sent_version, owed.queued) == (2, 2, 1, True)
+    story = await trace.story(session, issued.id)
+    assert [(each.kind, each.version) for each in story] == [("issued", 1), ("changed", 2)]
+    assert story[-1].details == BECAUSE
+
+
+async def test_ten_changes_before_the_worker_comes_are_one_job(session):
+    issued = await make_issued(session)
+
+    for _ in range(10):
+        await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=NOON)
+
+    assert await jobs(session) == 1
+    assert (await session.scalars(select(Update.wanted_version))).one() == 11
+
+
+async def test_changes_within_a_second_give_the_pass_dates_a_second_apart(session):
+    """Phones compare whole seconds: equal dates would hide the second change behind a 304."""
+    issued = await make_issued(session)
+    dates = []
+
+    for _ in range(3):
+        await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=NOON)
+        dates.append((await session.scalars(select(Pass.last_modified))).one())
+
+    assert dates == [int(NOON.timestamp()) + each for each in (1, 2, 3)]
+
+
+async def test_the_date_catches_up_with_the_clock(session):
+    issued = await make_issued(session)
+    later = NOON + timedelta(minutes=5)
+
+    await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=later)
+
+    assert (await session.scalars(select(Pass.last_modified))).one() == int(later.timestamp())
+
+
+async def test_a_new_message_stands_on_the_pass_and_the_next_change_keeps_it(session):
+    issued = await make_issued(session)
+
+    await versions.mark_changed(
+        session, issued.program_id, [issued.id], because=BECAUSE, message="Double points", now=NOON
+    )
+    await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=NOON)
+
+    assert (await session.scalars(select(Pass.message))).one() == "Double points"
+
+
+async def test_every_active_pass_of_an_account_changes_and_voided_ones_do_not(session):
+    account = await make_account(session)
+    mothers, childs, lost = [await make_issued(session, account) for _ in range(3)]
+    await set_state(session, lost.program_id, lost.id, "voided", reason="lost", now=NOON)
+
+    await versions.mark_account_changed(session, account.program_id, account.id, because=BECAUSE, now=NOON)
+
+    found = {row.id: row.version for row in await session.execute(select(Pass.id, Pass.version))}
+    assert found == {mothers.id: 2, childs.id: 2, lost.id: 2}
+
+
+async def test_a_change_during_a_push_is_pushed_again_at_once(sessions):
+    async with sessions.begin() as session:
+        issued = await make_issued(session)
+    await change(sessions, issued)
+    async with sessions.begin() as session:
+        taken = await outbox.take(session, issued.id, now=NOON)
+
+    await change(sessions, issued)
+    async with sessions.begin() as session:
+        await outbox.mark_sent(session, taken)
+
+    async with sessions.begin() as session:
+        again = await outbox.take(session, issued.id, now=NOON)
+    assert (taken.version, again.version) == (2, 3)
+
+
+async def test_a_pass_is_taken_by_one_worker_at_a_time(sessions):
+    async with sessions.begin() as session:
+        issued = await make_issued(session)
+    await change(sessions, issued)
+
+    async def take():
+        async with sessions.begin() as session:
+            return await outbox.take(session, issued.id, now=NOON)
+
+    takes = await asyncio.gather(*(take() for _ in range(5)))
+
+    assert sum(isinstance(each, outbox.Taken) for each in takes) == 1
+    assert sum(each is outbox.Idle.BUSY for each in takes) == 4
+
+
+async def test_a_dead_workers_pass_is_taken_over_after_its_lease(sessions):
+    async with sessions.begin() as session:
+        issued = await make_issued(session)
+    await change(sessions, issued)
+    async with sessions.begin() as session:
+        await outbox.take(session, issued.id, now=NOON)
+
+    async with sessions.begin() as session:
+        over = await outbox.take(session, issued.id, now=NOON + outbox.LEASE + timedelta(seconds=1))
+
+    assert over.version == 2
+
+
+async def test_what_was_sent_is_not_owed_any_more(sessions):
+    async with sessions.begin() as session:
+        issued = await make_issued(session)
+    await change(sessions, issued)
+    async with sessions.begin() as session:
+        taken = await outbox.take(session, issued.id, now=NOON)
+        await outbox.mark_sent(session, taken)
+
+    async with sessions.begin() as session:
+        assert await outbox.take(session, issued.id, now=NOON) is outbox.Idle.NOTHING_OWED
+
+
+@pytest.mark.parametrize(("silent_minutes", "found"), [(29, 0), (31, 1)])
+async def test_the_sweep_finds_what_is_owed_and_has_been_silent(sessions, silent_minutes, found):
+    async with sessions.begin() as session:
+        issued = await make_issued(session)
+        await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=NOON)
+
+    async with sessions.begin() as session:
+        swept = await outbox.sweep(
+            session, silent_for=timedelta(minutes=30), limit=10, now=NOON + timedelta(minutes=silent_minutes)
+        )
+        again = await outbox.sweep(
+            session, silent_for=timedelta(minutes=30), limit=10, now=NOON + timedelta(minutes=silent_minutes)
+        )
+
+    assert (swept, again) == (found, 0)
+
+
+async def test_concurrent_changes_and_sends_leave_nothing_owed(sessions):
+    """Changes race a worker that takes and sends: in the end the newest version was sent."""
+    async with sessions.begin() as session:
+        issued = await make_issued(session)
+    sent = []
+
+    async def work():
+        while not sent or sent[-1] < 31:
+            async with sessions.begin() as session:
+                taken = await outbox.take(session, issued.id, now=NOON)
+            if isinstance(taken, outbox.Taken):
+                await asyncio.sleep(0)
+                async with sessions.begin() as session:
+                    await outbox.mark_sent(session, taken)
+                sent.append(taken.version)
+            await asyncio.sleep(0)
+
+    async def three_times():
+        for _ in range(10):
+            await change(sessions, issued)
+
+    await asyncio.wait_for(asyncio.gather(work(), *(three_times() for _ in range(3))), 60)
+
+    async with sessions() as session:
+        owed = (await session.scalars(select(Update))).one()
+        kinds = (await session.scalars(select(TraceEvent.kind).where(TraceEvent.kind == "changed"))).all()
+    assert (owed.wanted_version, owed.sent_version, len(kinds)) == (31, 31, 30)
