@@ -7,6 +7,7 @@ import pytest
 
 from app.wallets.lint import check, check_folder, check_pass_json
 from app.wallets.templates import load_template
+from app.wallets.text import FILTERS
 from tests.wallets.passes import BALANCE, ICONS, NEWS, TOML, VALID, changed, png, write_template
 
 TEMPLATES = Path(__file__).parents[2] / "pass_templates"
@@ -105,6 +106,14 @@ PASS_FAULTS = [
     ("nfc-message-empty", {"nfc.message": ""}),
     ("nfc-key-wrong", {"nfc.encryptionPublicKey": P384_KEY}),
     ("nfc-key-wrong", {"nfc.encryptionPublicKey": "-----BEGIN PUBLIC KEY-----"}),
+]
+TICKET = {"storeCard": None, "eventTicket": {}, "preferredStyleSchemes": ["posterEventTicket"]}
+NAMED = {"semantics": {"eventName": "Concert", "venueName": "Hall"}}
+PASS_FAULTS += [
+    ("scheme-wrong-style", {"preferredStyleSchemes": ["semanticBoardingPass"]}),
+    ("scheme-incomplete", TICKET | {"featuredActions": None}),
+    ("scheme-incomplete", TICKET | NAMED | {"featuredActions": None, "nfc": None}),
+    ("actions-wrong-style", TICKET | NAMED),
 ]
 FILE_FAULTS = [
     ("icon-missing", dict.fromkeys(ICONS)),
@@ -233,3 +242,11 @@ def test_a_fault_says_where_it_is_and_what_to_do(tmp_path):
     assert problem.where.endswith("template.toml: fields.0.value")
     assert "'pionts'" in problem.text
     assert "sample.json" in problem.text
+
+
+def test_every_code_and_every_filter_is_in_the_readme():
+    readme = (TEMPLATES / "README.md").read_text()
+    named = {code for code, *_ in [*PASS_FAULTS, *FILE_FAULTS, *TEMPLATE_FAULTS]}
+
+    assert named <= set(re.findall(r"`([a-z0-9-]+)`", readme))
+    assert set(FILTERS) <= set(re.findall(r"`([a-z_]+)[`(]", readme))

@@ -13,6 +13,7 @@ from app.wallets.lint.fields import check_fields
 from app.wallets.lint.files import check_files
 from app.wallets.lint.problem import Json, Level, Problem, error, warning
 from app.wallets.lint.relevance import check_relevance, check_semantics
+from app.wallets.lint.schemes import check_schemes
 from app.wallets.lint.top_level import check_top_level
 from app.wallets.templates import PassTemplate, TemplateError, load_template
 
@@ -37,6 +38,7 @@ def check_pass_json(pass_json: Json, files: Mapping[str, bytes]) -> list[Problem
         *check_relevance(pass_json),
         *check_semantics(pass_json),
         *check_nfc(pass_json),
+        *check_schemes(pass_json),
         *check_files(pass_json, files),
     ]
 
