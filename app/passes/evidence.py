@@ -57,6 +57,7 @@ class Evidence:
         self._dropped = 0
         self._written: OrderedDict[_Key, tuple[float, int]] = OrderedDict()
         self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     def note(
         self,
@@ -113,15 +114,18 @@ class Evidence:
         return times < (FETCHES_PER_PERIOD if key[1] == trace.FETCHED else 1)
 
     async def flush(self) -> None:
-        """Write what is kept, in one transaction."""
-        lines, self._lines = self._lines, []
-        seen, self._seen = self._seen, {}
-        dropped, self._dropped = self._dropped, 0
-        self._wake.clear()
-        if dropped:
-            log.warning("evidence.dropped", lines=dropped)
-        if not lines and not seen:
-            return
+        """Write what is kept, in one transaction. Afterwards everything noted before is written."""
+        async with self._writing:
+            lines, self._lines = self._lines, []
+            seen, self._seen = self._seen, {}
+            dropped, self._dropped = self._dropped, 0
+            self._wake.clear()
+            if dropped:
+                log.warning("evidence.dropped", lines=dropped)
+            if lines or seen:
+                await self._write(lines, seen)
+
+    async def _write(self, lines: list[_Line], seen: Mapping[str, datetime]) -> None:
         async with self._sessions.begin() as session:
             rows = await _rows(session, lines)
             if rows:
