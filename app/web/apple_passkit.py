@@ -306,7 +306,7 @@ def _has_it(request: Request, version: int, last_modified: int) -> bool:
     since = request.headers.get("if-modified-since")
     if since is None:
         return False
-    if since == _http_date(last_modified):  # what a phone sends nearly always
+    if since == http_date(last_modified):  # what a phone sends nearly always
         return True
     date = _parsed(since)
     return date is not None and last_modified <= date
@@ -322,7 +322,8 @@ def _parsed(http_date: str) -> int | None:
 
 
 @lru_cache(maxsize=4096)
-def _http_date(second: int) -> str:
+def http_date(second: int) -> str:
+    """A Unix second as HTTP writes it: "Mon, 03 Jun 2030 12:00:00 GMT"."""
     return formatdate(second, usegmt=True)
 
 
@@ -333,7 +334,7 @@ def _etag(version: int) -> str:
 
 def _validators(version: int, last_modified: int) -> dict[str, str]:
     return {
-        "last-modified": _http_date(last_modified),
+        "last-modified": http_date(last_modified),
         "etag": _etag(version),
         "cache-control": _CACHE_RULE,
     }

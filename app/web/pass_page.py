@@ -12,6 +12,7 @@ from app.passes.content import content_of
 from app.passes.issue import UnknownLink, authentication_token, by_link
 from app.wallets.apple.pass_file import MEDIA_TYPE
 from app.wallets.apple.wallet import Preview
+from app.web.apple_passkit import http_date
 from app.web.dependencies import FromServices, Language, Now, Transaction
 from app.web.errors import Problem
 from app.web.rendering import page
@@ -107,7 +108,11 @@ async def download(token: str, services: FromServices, session: Transaction, now
     await trace.record(
         session, issued.program_id, [issued.id], trace.DOWNLOADED, version=issued.version, now=now
     )
-    headers = {"Content-Disposition": 'attachment; filename="card.pkpass"', "Cache-Control": "no-store"}
+    headers = {
+        "Content-Disposition": 'attachment; filename="card.pkpass"',
+        "Cache-Control": "no-store",
+        "Last-Modified": http_date(issued.last_modified),  # phones send it back when they ask for news
+    }
     return Response(data, media_type=MEDIA_TYPE, headers=headers)
 
 
