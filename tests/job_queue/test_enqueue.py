@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from app.db import Sessions, open_sessions
 from app.job_queue import NotInTransaction, enqueue, enqueue_many, stats
+from app.job_queue.enqueue import no_longer_on_commit, on_commit
 
 
 async def count(sessions: Sessions) -> int:
@@ -55,3 +56,25 @@ async def test_a_job_for_later_is_not_counted_as_waiting(sessions):
     async with sessions() as session:
         (line,) = await stats(session)
     assert (line.kind, line.state, line.count, line.oldest_seconds) == ("ring", "queued", 1, 0.0)
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+async def test_only_a_commit_that_enqueued_wakes_the_workers_of_its_process(engine, sessions):
+    woken = []
+    database = str(engine.url.database)
+
+    def wake():
+        woken.append("woken")
+
+    on_commit(database, wake)
+    async with sessions() as session:
+        await session.execute(text("DELETE FROM pgqueuer"))
+        await session.commit()
+        assert woken == []
+        await enqueue(session, "ring", {})
+        assert woken == []
+        await session.commit()
+        await session.commit()
+    no_longer_on_commit(database, wake)
+
+    assert woken == ["woken"]

@@ -164,6 +164,20 @@ async def test_a_cancelled_transaction_is_undone_and_hands_its_turn_on(engine, p
     assert stored(path) == [2]
 
 
+async def test_a_transaction_cancelled_in_the_moment_it_gets_its_turn_hands_it_on(engine, path):
+    async with engine.connect() as connection:
+        await connection.execute(INSERT, {"id": 9})
+        task = asyncio.create_task(insert(engine, 10))
+        await asyncio.sleep(0)
+        await connection.rollback()  # gives the turn to the task, which has not run yet
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    await asyncio.wait_for(insert(engine, 2), 5)
+    assert stored(path) == [2]
+
+
 async def test_cancelling_at_every_step_leaves_the_engine_usable(engine, path):
     """Whole or not at all, wherever the cancellation strikes; afterwards all goes on."""
     for steps in range(12):
