@@ -222,3 +222,8 @@ class Settings(BaseSettings):
     def link_url(self) -> str:
         """The address SMS links begin with, without a trailing slash."""
         return self.short_url or self.public_url
+
+
+def read_settings() -> Settings:
+    """This process's settings: the environment, then .env. Raises ValidationError naming the variable."""
+    return Settings()  # pyright: ignore[reportCallIssue]  the environment gives what differs from the defaults
