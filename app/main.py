@@ -12,6 +12,7 @@ from app.jobs.running import working
 from app.passes.evidence import collecting
 from app.settings import Settings
 from app.web import api, apple_passkit, enrolment, errors, health, pass_page, sms_receipts
+from app.web.api.openapi import OPENAPI_URL, describe
 from app.web.middleware import BodyDeadline, Edge
 from app.web.rendering import STATIC, PageNotFound, not_found_page
 from app.wiring import open_services
@@ -37,8 +38,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         max_body_size=settings.body_limit_bytes,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/api/openapi.json",
+        openapi_url=OPENAPI_URL,
     )
+    describe(app)
     errors.add_error_handlers(app)
     app.add_exception_handler(PageNotFound, not_found_page)
     app.router.routes.append(apple_passkit.routes())  # first: after a push every phone calls it at once

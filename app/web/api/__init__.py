@@ -3,7 +3,6 @@
 from fastapi import APIRouter
 
 from app.web.api import accounts, devices, members, messages, passes, programs, templates, transactions
-from app.web.api.values import ProblemOut
 from app.web.errors import MEDIA_TYPE
 
 _PROBLEMS = {
@@ -12,6 +11,8 @@ _PROBLEMS = {
     403: "The API key lacks the scope",
     404: "There is no such thing in this programme",
     409: "It does not fit the state things are in",
+    408: "The body took too long to arrive",
+    413: "The body is too large",
     422: "A field is not valid; `errors` names it",
     423: "The member is blocked",
     503: "The database is busy: send it again",
@@ -19,10 +20,11 @@ _PROBLEMS = {
 
 router = APIRouter(
     prefix="/api/v1",
+    generate_unique_id_function=lambda route: route.name,
     responses={
         status: {
             "description": description,
-            "content": {MEDIA_TYPE: {"schema": ProblemOut.model_json_schema(mode="serialization")}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status, description in _PROBLEMS.items()
     },

@@ -12,11 +12,8 @@ from app.enrolment.submit import link_text
 from app.i18n import choose_language
 from app.members import messages, people
 from app.members.models import Member, Program
-from app.passes import devices, issue, trace
-from app.passes.diagnosis import diagnose
-from app.passes.models import Pass, Registration, Update
-from app.passes.versions import APPLE
-from app.wallets.templates import PassTemplate
+from app.passes import devices, issue, story
+from app.passes.models import Pass, Registration
 from app.web.api import paging
 from app.web.api.idempotency import OnlyOnce
 from app.web.api.keys import PassesRead, PassesWrite
@@ -264,39 +261,14 @@ async def get_trace(
     pass_id: IdInPath, caller: PassesRead, services: FromServices, session: Transaction, now: Now
 ) -> TraceOut:
     """Everything that happened to a pass, and what the evidence says about a phone that stays silent."""
-    return await tell(session, services.templates, caller.program_id, pass_id, now=now)
-
-
-async def tell(
-    session: AsyncSession, templates: dict[str, PassTemplate], program_id: str, pass_id: str, *, now: datetime
-) -> TraceOut:
-    """The story of a pass with its diagnosis. Raises UnknownPass."""
-    issued = await issue.by_id(session, program_id, pass_id)
-    events = await trace.story(session, pass_id)
-    owed = await session.get(Update, (pass_id, APPLE))
-    registrations = (await session.scalars(select(Registration).where(Registration.pass_id == pass_id))).all()
-    announced = _announced(templates.get(issued.template))
-    findings = diagnose(issued, owed, registrations, events, announced=announced, now=now)
+    told = await story.tell(session, services.templates, caller.program_id, pass_id, now=now)
     return TraceOut(
         pass_id=pass_id,
-        diagnosis=[FindingOut(code=finding.code, text=finding.text) for finding in findings],
+        diagnosis=[FindingOut(code=finding.code, text=finding.text) for finding in told.findings],
         events=[
             EventOut(kind=event.kind, version=event.version, details=event.details, at=event.at)
-            for event in events
+            for event in told.events
         ],
-    )
-
-
-def _announced(template: PassTemplate | None) -> frozenset[str]:
-    """The names of values whose change a template announces on the lock screen."""
-    if template is None:
-        return frozenset()
-    language = template.languages[0]
-    return frozenset(
-        name
-        for field in template.definition.fields
-        if field.change_message
-        for name in template.text(field.value, language).names
     )
 
 
