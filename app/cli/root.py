@@ -1,0 +1,34 @@
+"""The command `passbell` and its parts."""
+
+import typer
+
+from app.cli.accounts import account_app
+from app.cli.api_keys import key_app
+from app.cli.database import migrate
+from app.cli.doctor import doctor_command
+from app.cli.openapi import openapi
+from app.cli.passes import pass_app
+from app.cli.reconcile import reconcile
+from app.cli.settings import settings_app
+from app.cli.template import template_app
+
+app = typer.Typer(
+    name="passbell",
+    help="Wallet passes that ring: loyalty cards kept true to the balance.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its traceback prints local variables, secrets among them
+)
+app.add_typer(key_app, name="key")
+app.add_typer(account_app, name="account")
+app.add_typer(pass_app, name="pass")
+app.add_typer(template_app, name="template")
+app.add_typer(settings_app, name="settings")
+app.command("migrate")(migrate)
+app.command("doctor")(doctor_command)
+app.command("reconcile")(reconcile)
+app.command("openapi")(openapi)
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    app()
