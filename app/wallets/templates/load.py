@@ -29,7 +29,7 @@ _DATE = re.compile(r"^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$")
 def load_templates(folder: Path) -> dict[str, PassTemplate]:
     """Every template in a folder, by name. Raises TemplateError for the first that cannot be used."""
     if not folder.is_dir():
-        raise TemplateError(str(folder), "", "there is no such folder: point PASSBELL_TEMPLATES at one")
+        raise TemplateError(str(folder), "", "is no folder: set PASSBELL_PASS_TEMPLATES_DIR")
     return {
         each.name: load_template(each)
         for each in sorted(folder.iterdir())

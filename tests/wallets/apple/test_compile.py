@@ -80,7 +80,14 @@ def test_a_missing_value_shows_as_nothing_and_its_field_goes_where_it_is_said_so
 
     assert fields["member"]["value"] == ""
     assert "level" not in fields
-    assert fields["level_back"]["value"] == "—"
+    assert fields["card"]["value"] == ""
+
+
+@pytest.mark.parametrize(("answer", "shown"), [("club", "Клубный игрок"), ("Гроссмейстер", "Гроссмейстер")])
+def test_the_code_of_a_choice_is_worded_by_the_template(answer, shown):
+    fields = every_field(compiled(SHIPPED["school"], "ru", answer_level=answer))
+
+    assert fields["level"]["value"] == shown
 
 
 def test_a_voided_and_expiring_pass_says_so_with_its_offset():
