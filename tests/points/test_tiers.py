@@ -23,6 +23,11 @@ async def tier_of(session, account):
     return await session.scalar(query)
 
 
+async def tier_points(session, account):
+    query = select(Account.tier_points).where(Account.id == account.id)
+    return (await session.scalars(query)).one()
+
+
 async def tier_id(session, account, code):
     query = select(Tier.id).where(Tier.program_id == account.program_id, Tier.code == code)
     return (await session.scalars(query)).one()
@@ -39,7 +44,7 @@ async def test_a_tier_falls_the_night_its_points_leave_the_period(session):
         seen.append((number, recounted, await tier_of(session, account)))
 
     assert seen == [(99, 0, "gold"), (100, 1, "silver"), (149, 0, "silver"), (150, 1, "silver")]
-    assert (await session.scalars(select(Account.tier_points).where(Account.id == account.id))).one() == 0
+    assert await tier_points(session, account) == 0
 
 
 async def test_an_earning_and_its_reversal_leave_the_period_together(session):
@@ -62,6 +67,7 @@ async def test_reversing_what_has_left_the_period_takes_nothing_off(session):
     await ledger.reverse(session, old.entry.id, source_event="3", **day(111))
 
     assert await tier_of(session, account) == "gold"
+    assert await tier_points(session, account) == 1000
 
 
 async def test_a_tier_set_by_hand_stays_until_it_follows_points_again(session):
