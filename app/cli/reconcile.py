@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.clock import utc_now
-from app.db import open_engine
+from app.db import open_read_engine
 from app.points import reconcile as books
 from app.settings import Settings
 
@@ -32,7 +32,7 @@ def reconcile(
 
 
 async def _reconcile(database_url: str) -> books.Report:
-    engine = open_engine(database_url)
+    engine = open_read_engine(database_url, for_reports=True)
     try:
         return await books.reconcile(engine, now=utc_now())
     finally:

@@ -214,6 +214,7 @@ async def reconcile(
     """Check every account, `page` of them in one snapshot, and the outbox.
 
     Safe while the program runs: each page sees one moment. Memory stays the same however many there are.
+    Give it `open_read_engine(url, for_reports=True)`: on SQLite the writing engine would make tills wait.
     A wallet that was owed an update for `silent_for` without anything happening is a mismatch.
     """
     report = Report()
