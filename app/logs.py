@@ -69,5 +69,5 @@ def configure(level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in ("uvicorn.access", "httpx2", "httpcore2", "aioapns", "hpack", "aiosqlite"):
+    for name in ("uvicorn.access", "httpx2", "httpcore2", "aioapns", "hpack"):
         logging.getLogger(name).setLevel(logging.WARNING)  # our own access line says it, with less

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.util import await_only
 
-from app.sqlite_driver.writer import Answer, Transaction, Writer, run
+from app.sqlite_driver.writer import Answer, Transaction, Writer, run, run_on_loop
 
 READ_BUSY_SECONDS = 5.0  # a reader only waits while another process recovers or closes the file
 
@@ -99,7 +99,7 @@ class WriteConnection:
     def run(self, sql: str, parameters: Any, *, many: bool) -> Answer:
         await_only(_READY)
         if self._transaction is None or self._writer is None:
-            return run(self._database.reader(), sql, parameters, many=many)
+            return run_on_loop(self._database.reader(), sql, parameters, many=many)
         return self._writer.execute(self._transaction, sql, parameters, many=many)
 
     def begin(self) -> None:
@@ -141,10 +141,10 @@ class ReadConnection:
         return Cursor(self)
 
     def run(self, sql: str, parameters: Any, *, many: bool) -> Answer:
-        work = functools.partial(run, self._connection, sql, parameters, many=many)
         if self._thread is None:
             await_only(_READY)
-            return work()
+            return run_on_loop(self._connection, sql, parameters, many=many)
+        work = functools.partial(run, self._connection, sql, parameters, many=many)
         return await_only(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
     def begin(self) -> None:

@@ -9,6 +9,7 @@ COMMIT                                                 in a thread; only now do 
 import asyncio
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ GROUP_SECONDS = 0.02  # how long a group stays open for one more
 TURN_SECONDS = 15.0  # how long one transaction may stay open: everybody else waits for it
 WAIT_SECONDS = 30.0  # how long one waits for a turn, or for another process's lock
 LOCK_POLL_SECONDS = (0.001, 0.008)  # how often another process's lock is tried: at first, and at most
+SLOW_SECONDS = 0.25  # such a statement belongs on the read engine for reports, which has threads
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ class Writer:
         if transaction.failure is not None:
             raise transaction.failure
         try:
-            answer = run(self._connection, sql, parameters, many=many)
+            answer = run_on_loop(self._connection, sql, parameters, many=many)
         except sqlite3.Error as error:
             if not self._connection.in_transaction:
                 self._group_is_lost(transaction, error)
@@ -259,6 +261,16 @@ def run(connection: sqlite3.Connection, sql: str, parameters: Any, *, many: bool
     rows = [] if description is None else cursor.fetchall()
     answer = Answer(description, rows, cursor.rowcount, cursor.lastrowid)
     cursor.close()
+    return answer
+
+
+def run_on_loop(connection: sqlite3.Connection, sql: str, parameters: Any, *, many: bool) -> Answer:
+    """Execute one statement on the event loop's thread, and say so when that was a mistake."""
+    started = time.perf_counter()
+    answer = run(connection, sql, parameters, many=many)
+    seconds = time.perf_counter() - started
+    if seconds > SLOW_SECONDS:
+        log.warning("a statement kept the event loop for %.2f s: %s", seconds, sql[:200])
     return answer
 
 

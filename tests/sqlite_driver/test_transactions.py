@@ -300,6 +300,14 @@ async def test_in_autocommit_the_engine_reads_and_does_not_write(engine):
     await insert(engine, 2)  # the connection is an ordinary one again
 
 
+async def test_a_statement_that_keeps_the_event_loop_is_named_in_the_log(engine, monkeypatch, caplog):
+    monkeypatch.setattr(writer, "SLOW_SECONDS", 0.0)
+    await insert(engine, 2)
+
+    assert "kept the event loop" in caplog.text
+    assert "INSERT INTO counter" in caplog.text
+
+
 async def test_a_report_in_threads_lets_the_event_loop_go_on(engine, path):
     reader = open_read_engine(f"sqlite:///{path}", for_reports=True)
     turns = 0
