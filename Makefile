@@ -21,8 +21,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/passbell migrate --check-models
-	$(BIN)/passbell settings example --check .env.example
+	PASSBELL_DATABASE_URL=sqlite:///$(VENV)/check.db $(BIN)/alembic -q upgrade head
+	PASSBELL_DATABASE_URL=sqlite:///$(VENV)/check.db $(BIN)/alembic check
+	$(BIN)/passbell settings example --check
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -163,7 +163,7 @@ async def member_by_id(session: AsyncSession, program_id: str, member_id: str) -
     return found
 
 
-def ids_by_external_id(program_id: str, name: str) -> Select[tuple[str]]:
+def ids_by_external_id(program_id: str, name: str) -> Select[str]:
     """The ids of the members whom a source knows by "source:id", as a query."""
     # Sources and ids may both contain colons ("bitrix24:school.ru", "contact:4711"): any may be the border.
     borders = [at for at, character in enumerate(name) if character == ":"]

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from app.db import open_engine
 from app.migrations.models import Base
+from app.settings import read_settings
 
 NOT_OURS = "pgqueuer"  # the work engine's tables have a migration, but no models
 
@@ -30,7 +31,7 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run() -> None:
-    engine = open_engine(context.config.get_main_option("sqlalchemy.url") or "sqlite:///data/passbell.db")
+    engine = open_engine(read_settings().database_url)
     async with engine.begin() as connection:
         await connection.run_sync(_migrate)
     await engine.dispose()
