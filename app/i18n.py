@@ -4,6 +4,7 @@ A page's texts stand in `app/web/texts/<language>.toml`; a key missing in one la
 start-up, so that no page is ever half translated.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 LANGUAGES = ("en", "ru")
+_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 
 
 class MissingText(Exception):
@@ -24,8 +26,12 @@ class Texts:
     by_language: Mapping[str, Mapping[str, str]]
 
     def get(self, language: str, key: str, **values: str | int) -> str:
-        """The text of a dotted key, with {names} filled in. Raises KeyError for an unknown key."""
-        return self.by_language[language][key].format_map(values)
+        """The text of a dotted key, with {names} filled in; English where the language has no texts.
+
+        Raises KeyError for an unknown key.
+        """
+        texts = self.by_language.get(language) or self.by_language[LANGUAGES[0]]
+        return texts[key].format_map(values)
 
 
 def load_texts(folder: Path) -> Texts:
@@ -51,17 +57,18 @@ def choose_language(
     available = list(available)
     if wanted is not None and wanted in available:
         return wanted
-    ranked: list[tuple[float, str]] = []
-    for part in (accept_language or "")[:200].split(","):
-        tag, _, quality = part.strip().partition(";q=")
-        try:
-            ranked.append((float(quality or 1), tag.split("-")[0].lower()))
-        except ValueError:
-            continue
-    for _, tag in sorted(ranked, key=lambda pair: -pair[0]):
-        if tag in available:
-            return tag
-    return default
+    found = (_ranked(part) for part in (accept_language or "")[:200].split(","))
+    ranked = [each for each in found if each is not None and each[1] in available]
+    return max(ranked, key=lambda each: each[0])[1] if ranked else default
+
+
+def _ranked(part: str) -> tuple[float, str] | None:
+    """(0.8, "en") for "en-GB;q=0.8"; None for what is refused (q=0) or is no language. RFC 9110, 12.5.4."""
+    tag, *parameters = (each.strip() for each in part.split(";"))
+    quality = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    if not _QUALITY.fullmatch(quality) or float(quality) == 0:
+        return None
+    return float(quality), tag.partition("-")[0].lower()
 
 
 def _flattened(tree: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Double, String, text
+from sqlalchemy import Double, String, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,7 +40,26 @@ async def take(session: AsyncSession, key: str, *, limit: int, period_seconds: f
         "key": key,
         "now": now.timestamp(),
         "interval": interval,
-        "period": period_seconds
-        + interval * 1e-6,  # tolerance for the floating point sum of `limit` intervals
+        "period": _span(limit, period_seconds),
     }
     return (await session.execute(_TAKE, parameters)).first() is not None
+
+
+async def seconds_until_free(
+    session: AsyncSession, key: str, *, limit: int, period_seconds: float, now: datetime
+) -> float:
+    """How long until `take` of this key counts one more; 0.0 when it would now."""
+    arrival = await session.scalar(select(RateLimit.arrival).where(RateLimit.key == key))
+    if arrival is None:
+        return 0.0
+    return max(0.0, arrival + period_seconds / limit - _span(limit, period_seconds) - now.timestamp())
+
+
+async def forget_idle(session: AsyncSession, *, now: datetime) -> None:
+    """Drop the keys that are as good as new: every address that ever knocked has left a row."""
+    await session.execute(delete(RateLimit).where(RateLimit.arrival <= now.timestamp()))
+
+
+def _span(limit: int, period_seconds: float) -> float:
+    # A tolerance for the floating point sum of `limit` intervals.
+    return period_seconds + period_seconds / limit * 1e-6

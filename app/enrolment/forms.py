@@ -3,6 +3,8 @@
 A definition is data, kept in `Form.definition`; `parse_definition` checks it once, by name.
 """
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,9 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from app.members.people import InvalidPhone, parse_phone
 
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]  # ISO 3166
 Localised = dict[str, Annotated[str, StringConstraints(min_length=1, max_length=2000)]]  # by language
 
 NAME_MAX = 128
+YES = "yes"  # what a ticked yes_no sends
 ANSWER_MAX = 500
 OLDEST_YEARS = 120
 # Where numbers say nothing of their kind (as in the United States), fixed and mobile cannot be told apart.
@@ -28,6 +32,10 @@ TAKES_SMS = frozenset(
     }
 )
 OUR_FIELDS = frozenset({"name", "phone", "birthday", "language", "proof", "website", "src"})
+# Names a browser's form already has: a field called so would stand in their place in the page's script.
+DOM_NAMES = frozenset({"join", "submit", "elements", "dataset", "action", "method"})
+# Control characters, halves of surrogate pairs, and what turns the direction of the text after it.
+_UNWANTED = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 class _Strict(BaseModel):
@@ -53,6 +61,9 @@ class Question(_Strict):
     def _has_options(self) -> "Question":
         if (self.kind in ("choice", "choices")) != bool(self.options):
             raise ValueError(f"question {self.key!r}: options belong to choice and choices, and only to them")
+        values = [option.value for option in self.options]
+        if repeated := sorted({value for value in values if values.count(value) > 1}):
+            raise ValueError(f"question {self.key!r}: options used twice: {', '.join(repeated)}")
         return self
 
 
@@ -62,7 +73,7 @@ class ConsentText(_Strict):
     kind: Key
     version: str = Field(min_length=1, max_length=32)
     text: Localised
-    url: str | None = None  # the full document
+    url: str | None = Field(None, pattern=r"^https?://")  # the full document
     required: bool = False
 
 
@@ -83,7 +94,7 @@ class FormDefinition(_Strict):
     requires_birthday: bool = False
     questions: tuple[Question, ...] = ()
     consents: tuple[ConsentText, ...]
-    countries: tuple[str, ...] = ()  # whose phone numbers may enrol; none: the programme's own
+    countries: tuple[Country, ...] = ()  # whose phone numbers may enrol; none: the programme's own
     theme: Theme = Field(default_factory=lambda: Theme.model_validate({}))
 
     @model_validator(mode="after")
@@ -91,7 +102,7 @@ class FormDefinition(_Strict):
         names = [question.key for question in self.questions] + [
             f"consent_{each.kind}" for each in self.consents
         ]
-        repeated = {name for name in names if names.count(name) > 1 or name in OUR_FIELDS}
+        repeated = {name for name in names if names.count(name) > 1 or name in OUR_FIELDS | DOM_NAMES}
         if repeated:
             raise ValueError(f"field names used twice or reserved: {', '.join(sorted(repeated))}")
         for text in self._texts():
@@ -150,24 +161,39 @@ def read(
 ) -> Filled:
     """What a person filled in, checked; `data` has every value of a name. Raises Mistakes, all at once."""
     mistakes: dict[str, str] = {}
-    name = " ".join(_first(data, "name").split())
-    if not name or not any(character.isalpha() for character in name):
-        mistakes["name"] = "required"
-    elif len(name) > NAME_MAX:
-        mistakes["name"] = "too_long"
+    name = _read_name(_first(data, "name"), mistakes)
     phone = _read_phone(definition, _first(data, "phone"), country, mistakes)
     birthday = _read_birthday(definition, _first(data, "birthday"), today, mistakes)
     answers = {question.key: _read_answer(question, data, mistakes) for question in definition.questions}
     consents = tuple(_read_consent(each, data, language, mistakes) for each in definition.consents)
     if mistakes:
         raise Mistakes(mistakes)
-    given_answers = {key: answer for key, answer in answers.items() if answer not in (None, [], "")}
+    given_answers = {key: answer for key, answer in answers.items() if answer is not None}
     return Filled(name, phone, birthday, language, given_answers, consents)
 
 
+def clean(text: str) -> str:
+    """The text in one line, as a keyboard writes it: composed letters, single spaces, nothing invisible."""
+    return " ".join(unicodedata.normalize("NFC", _UNWANTED.sub("", text)).split())
+
+
+def _values(data: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    cleaned = (clean(value) for value in data.get(name, ()))
+    return [value for value in cleaned if value]
+
+
 def _first(data: Mapping[str, Sequence[str]], name: str) -> str:
-    values = data.get(name) or [""]
-    return values[0].replace("\x00", "").strip()
+    return next(iter(_values(data, name)), "")
+
+
+def _read_name(name: str, mistakes: dict[str, str]) -> str:
+    if not name:
+        mistakes["name"] = "required"
+    elif not any(character.isalpha() for character in name):
+        mistakes["name"] = "name_letters"
+    elif len(name) > NAME_MAX:
+        mistakes["name"] = "too_long"
+    return name
 
 
 def _read_phone(definition: FormDefinition, text: str, country: str, mistakes: dict[str, str]) -> str:
@@ -208,7 +234,7 @@ def _read_birthday(
 def _read_answer(
     question: Question, data: Mapping[str, Sequence[str]], mistakes: dict[str, str]
 ) -> str | int | bool | list[str] | None:
-    values = [value for value in data.get(question.key, ()) if value.strip()]
+    values = _values(data, question.key)
     if not values:
         if question.required:
             mistakes[question.key] = "required"
@@ -222,7 +248,7 @@ def _read_answer(
 def _parse_answer(  # noqa: PLR0911  one return for each kind of question
     question: Question, values: Sequence[str]
 ) -> tuple[str | int | bool | list[str] | None, str | None]:
-    text = values[0].replace("\x00", "").strip()
+    text = values[0]
     known = {option.value for option in question.options}
     match question.kind:
         case "text":
@@ -239,16 +265,19 @@ def _parse_answer(  # noqa: PLR0911  one return for each kind of question
         case "choice":
             return (text, None) if text in known else (None, "choice")
         case "choices":
-            return (list(values), None) if known.issuperset(values) else (None, "choice")
+            chosen = list(dict.fromkeys(values))
+            return (chosen, None) if known.issuperset(chosen) else (None, "choice")
         case "yes_no":
-            return True, None
+            return (True, None) if text == YES else (None, "choice")
 
 
 def _read_consent(
     consent: ConsentText, data: Mapping[str, Sequence[str]], language: str, mistakes: dict[str, str]
 ) -> Given:
     name = f"consent_{consent.kind}"
-    given = bool(_first(data, name))
-    if consent.required and not given:
+    seen = _first(data, name)  # the box sends the version of the text beside it
+    if seen and seen != consent.version:
+        mistakes[name] = "consent_changed"
+    elif consent.required and not seen:
         mistakes[name] = "consent"
-    return Given(consent, consent.text[language], given)
+    return Given(consent, consent.text[language], given=bool(seen))

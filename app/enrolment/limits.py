@@ -5,6 +5,7 @@ day's spend. A limit answers alike for known and unknown numbers, so it tells no
 """
 
 import hashlib
+import hmac
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,9 +37,9 @@ PROGRAM_HOUR_SHARE = 4  # a quarter of the day's limit may go out in one hour
 class TooMany(Exception):
     """A limit is reached: come back later. `is_news`: nobody was told of it within the hour."""
 
-    def __init__(self, limit: Limit, *, is_news: bool) -> None:
+    def __init__(self, limit: Limit, *, retry_after_seconds: float, is_news: bool) -> None:
         super().__init__(limit.name)
-        self.limit, self.is_news = limit, is_news
+        self.limit, self.retry_after_seconds, self.is_news = limit, retry_after_seconds, is_news
 
 
 def network_of(address: str) -> str:
@@ -55,6 +56,7 @@ def network_of(address: str) -> str:
 async def take(
     session: AsyncSession,
     program_id: str,
+    secret_key: bytes,
     *,
     phone: str,
     address: str,
@@ -68,24 +70,26 @@ async def take(
     daily = Limit("program_day", per_day, DAY, held=True)
     asked = [
         (ADDRESS if is_proven else ADDRESS_UNPROVEN, network),
-        *((limit, _pseudonym(phone)) for limit in PHONE),
-        (NUMBERS, _pseudonym(phone[:-4])),
+        *((limit, _pseudonym(secret_key, phone)) for limit in PHONE),
+        (NUMBERS, _pseudonym(secret_key, phone[:-4])),
         (hourly, program_id),
         (daily, program_id),
     ]
     for limit, subject in asked:
-        key = f"enrol:{limit.name}:{subject}"
-        if not await rate_limits.take(
-            session, key, limit=limit.limit, period_seconds=limit.period_seconds, now=now
-        ):
+        key, period = f"enrol:{limit.name}:{subject}", limit.period_seconds
+        if not await rate_limits.take(session, key, limit=limit.limit, period_seconds=period, now=now):
+            wait = await rate_limits.seconds_until_free(
+                session, key, limit=limit.limit, period_seconds=period, now=now
+            )
             news = f"enrol:told:{program_id}:{limit.name}"
             raise TooMany(
                 limit,
+                retry_after_seconds=wait,
                 is_news=limit.held
                 and await rate_limits.take(session, news, limit=1, period_seconds=HOUR, now=now),
             )
 
 
-def _pseudonym(phone: str) -> str:
-    """Enough of a hash to count by: the limits' table is no list of phone numbers to read off."""
-    return hashlib.sha256(phone.encode()).hexdigest()[:32]
+def _pseudonym(secret_key: bytes, phone: str) -> str:
+    """Enough of an HMAC to count by. A plain hash of so few possible numbers could be turned back."""
+    return hmac.digest(secret_key, b"passbell.limits.v1|" + phone.encode(), hashlib.sha256).hex()[:32]

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import new_id
+from app.db import locked, new_id
 from app.enrolment.forms import Filled, Given
 from app.enrolment.models import Form, Submission
 from app.i18n import Texts
@@ -53,7 +53,8 @@ async def submit(
 
     Another name on a known phone is another member of its account: a mother and her child share one balance.
     """
-    account, _ = await people.find_or_create_account(session, program, filled.phone, now)
+    found, _ = await people.find_or_create_account(session, program, filled.phone, now)
+    account = await locked(session, select(Account).where(Account.id == found.id))
     member = await _known(session, account, filled.name)
     is_new = member is None
     if member is None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import delete
 
+from app import metrics, rate_limits
 from app.enrolment import proof
 from app.members import idempotency
 from app.passes.models import DeviceLog
@@ -46,13 +47,15 @@ async def reconcile(services: Services) -> None:
     report = await prove(services.engine, now=services.clock())
     for mismatch in report.mismatches:
         log.error("reconcile.mismatch", kind=mismatch.kind, table=mismatch.table, row=mismatch.id)
+    metrics.LEDGER_MISMATCHES.set(len(report.mismatches))
     log.info("reconcile.done", accounts=report.accounts, mismatches=len(report.mismatches))
 
 
 async def prune(services: Services) -> None:
-    """Drop what is past its use: spent proofs, phones' log lines, stored answers."""
+    """Drop what is past its use: spent proofs, limits at rest, phones' log lines, stored answers."""
     now = services.clock()
     async with services.sessions.begin() as session:
         await proof.forget_expired(session, now=now)
+        await rate_limits.forget_idle(session, now=now)
         await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)
         await session.execute(delete(DeviceLog).where(DeviceLog.at < now - DEVICE_LOG_KEPT))

@@ -83,6 +83,7 @@ async def send(
         await limits.take(
             session,
             program.id,
+            services.secret_key,
             phone=filled.phone,
             address=_address(request),
             is_proven=is_proven,
