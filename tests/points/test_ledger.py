@@ -359,3 +359,14 @@ async def test_an_account_added_but_not_flushed_is_known_to_the_ledger(session):
     posted = await ledger.open_balance(session, "acc_new", 70, source_event="1", **FACTS)
 
     assert (posted.entry.kind, posted.entry.balance_after) == ("opening", 70)
+
+
+async def test_an_account_whose_sequence_is_damaged_refuses_to_move(session):
+    account = await make_book(session)
+    await ledger.earn(session, account.id, 5, source_event="1", **FACTS)
+    await session.execute(update(Account).where(Account.id == account.id).values(sequence=0))
+
+    with pytest.raises(RuntimeError, match="passbell reconcile"):
+        await ledger.earn(session, account.id, 5, source_event="2", **FACTS)
+
+    assert await balance(session, account) == 5
