@@ -2,8 +2,9 @@
 
     async def test_...(session): ...          once on SQLite, once on PostgreSQL
 
-SQLite is a copy of a migrated file; PostgreSQL is created from a migrated template, on the server at
-PASSBELL_TEST_POSTGRES_URL or 127.0.0.1:5432. Without one those tests are skipped, except in CI (CI=true).
+SQLite is a copy of a migrated file; PostgreSQL is one database of this process, emptied after each test, on
+the server at PASSBELL_TEST_POSTGRES_URL or 127.0.0.1:5432. Without one those tests are skipped, except in
+CI (CI=true).
 
     async def test_...(app, client, clock): ...     the whole application on such a database, at NOON
 """
@@ -53,11 +54,9 @@ def database_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) 
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    name = f"{RUN}_{secrets.token_hex(4)}"
-    template = request.getfixturevalue("postgres_template")
-    _on_server(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    yield _text(POSTGRES.set(database=name))
-    _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
+    url = request.getfixturevalue("postgres_database")
+    yield url
+    _empty(url)
 
 
 @pytest.fixture
@@ -147,16 +146,19 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template() -> Iterator[str]:
+def postgres_database() -> Iterator[str]:
+    """One migrated database for this process; each test leaves it empty, which is quicker than a new one."""
     if not _postgres_answers():
         if os.environ.get("CI") == "true" or POSTGRES_URL:
             pytest.fail(f"PostgreSQL does not answer at {POSTGRES.host}:{POSTGRES.port}")
         pytest.skip("no PostgreSQL: set PASSBELL_TEST_POSTGRES_URL to run these tests")
-    name = f"{RUN}_template"
-    _on_server(f'CREATE DATABASE "{name}"')
-    _migrate(_text(POSTGRES.set(database=name)))
-    yield name
-    _on_server(f'DROP DATABASE "{name}" WITH (FORCE)')
+    _execute(_text(POSTGRES), f'CREATE DATABASE "{RUN}"')
+    # Tests kill our processes, never the server: its own flushing to disk proves nothing here.
+    _execute(_text(POSTGRES), f'ALTER DATABASE "{RUN}" SET synchronous_commit = off')
+    url = _text(POSTGRES.set(database=RUN))
+    _migrate(url)
+    yield url
+    _execute(_text(POSTGRES), f'DROP DATABASE "{RUN}" WITH (FORCE)')
 
 
 def _postgres_answers() -> bool:
@@ -167,9 +169,26 @@ def _postgres_answers() -> bool:
     return True
 
 
-def _on_server(statement: str) -> None:
+_EMPTY = """
+    DO $$ DECLARE each text; BEGIN
+        PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid();
+        SET LOCAL session_replication_role = replica;  -- no foreign key is looked at
+        FOR each IN SELECT quote_ident(tablename) FROM pg_tables
+            WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+        LOOP EXECUTE 'DELETE FROM ' || each; END LOOP;
+    END $$
+"""
+
+
+def _empty(database_url: str) -> None:
+    """Leave no row and no connection of a test behind."""
+    _execute(database_url, _EMPTY)
+
+
+def _execute(database_url: str, statement: str) -> None:
     async def execute() -> None:
-        connection = await asyncpg.connect(_text(POSTGRES))
+        connection = await asyncpg.connect(database_url)
         await connection.execute(statement)
         await connection.close()
 
