@@ -13,6 +13,7 @@ from app.passes.evidence import collecting
 from app.settings import Settings
 from app.web import api, apple_passkit, enrolment, errors, health, pass_page, sms_receipts
 from app.web.api.openapi import OPENAPI_URL, describe
+from app.web.body_size import BodySize
 from app.web.middleware import BodyDeadline, Edge
 from app.web.rendering import STATIC, PageNotFound, not_found_page
 from app.wiring import open_services
@@ -35,7 +36,6 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         title="Passbell",
         version=__version__,
         lifespan=lifespan,
-        max_body_size=settings.body_limit_bytes,
         docs_url=None,
         redoc_url=None,
         openapi_url=OPENAPI_URL,
@@ -48,5 +48,6 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         app.include_router(each.router)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
+    app.add_middleware(BodySize, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))
     return app
