@@ -10,6 +10,7 @@ from app import __version__
 from app.clock import Clock, utc_now
 from app.jobs.running import working
 from app.passes.evidence import collecting
+from app.passes.gathered import PhoneReads
 from app.settings import Settings
 from app.web import api, apple_passkit, enrolment, errors, health, pass_page, sms_receipts
 from app.web.api.openapi import OPENAPI_URL, describe
@@ -27,6 +28,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(open_services(settings, clock=clock))
             app.state.services = services
+            app.state.phone_reads = PhoneReads(services.reader)
             app.state.evidence = await stack.enter_async_context(collecting(services.sessions))
             if settings.works_inside:
                 await stack.enter_async_context(working(services))

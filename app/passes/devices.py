@@ -5,13 +5,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, String, case, delete, select, text, update
+from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy.engine import Row
 from sqlalchemy.exc import NoResultFound
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import UtcDateTime, locked
+from app.db import locked
 from app.job_queue import enqueue_many, kinds
 from app.passes import trace
 from app.passes.issue import UnknownPass
@@ -133,26 +134,16 @@ async def unregister(
     return bool(gone)
 
 
-_HELD = text("""
-    SELECT p.id, p.program_id, p.serial_number, p.version, p.last_modified, r.registered_at
-    FROM registrations r JOIN passes p ON p.id = r.pass_id
-    WHERE r.device_library_identifier = :device
-    ORDER BY p.serial_number
-""").columns(id=String, registered_at=UtcDateTime)
-
-
-async def changed_since(
-    reader: AsyncConnection | AsyncSession, device_library_identifier: str, tag: str | None, *, now: datetime
-) -> Changes:
+def changed_since(rows: Sequence[Row[Any]], tag: str | None, *, now: datetime) -> Changes:
     """The passes of a device that changed since a tag of ours; all of them without one, or with another's.
 
-    A tag is an integer: the second of our answer, then 48 bits that fingerprint what the device held and
-    in which version. The same fingerprint means that nothing changed, exactly and at once. When it differs,
-    the second says where to look: from OVERLAP_SECONDS before it, because a change that began before the
-    answer and was committed after it carries the earlier time, on SQLite too (its time is taken before it
-    waits for its turn to write). An unchanged pass that is named too costs its phone a 304.
+    `rows` are what `PhoneReads.held` gives for the device. A tag is an integer: the second of our answer,
+    then 48 bits that fingerprint what the device held and in which version. The same fingerprint means that
+    nothing changed, exactly and at once. When it differs, the second says where to look: from
+    OVERLAP_SECONDS before it, because a change that began before the answer and was committed after it
+    carries the earlier time, on SQLite too (its time is taken before it waits for its turn to write). An
+    unchanged pass that is named too costs its phone a 304.
     """
-    rows = (await reader.execute(_HELD, {"device": device_library_identifier})).all()
     if not rows:
         return Changes((), None)
     second = int(now.timestamp())
@@ -180,8 +171,8 @@ async def changed_since(
 
 
 def _fingerprint(rows: Iterable[tuple[str, int, datetime]]) -> int:
-    text_ = "|".join(f"{serial}:{version}:{at.timestamp()}" for serial, version, at in rows)
-    digest = hashlib.blake2b(text_.encode(), digest_size=_FINGERPRINT_BITS // 8).digest()
+    state = "|".join(sorted(f"{serial}:{version}:{at.timestamp()}" for serial, version, at in rows))
+    digest = hashlib.blake2b(state.encode(), digest_size=_FINGERPRINT_BITS // 8).digest()
     return int.from_bytes(digest, "big")
 
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import orjson
 import structlog
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -25,6 +25,7 @@ from app import rate_limits
 from app.db import new_id
 from app.passes import content, devices, trace
 from app.passes.evidence import Evidence
+from app.passes.gathered import PhoneReads
 from app.passes.issue import UnknownPass, authentication_token, is_authentic
 from app.passes.models import DeviceLog, Pass
 from app.wallets.apple.wallet import AppleWallet
@@ -100,10 +101,8 @@ async def list_changed(request: Request) -> Response:
     if request.path_params["pass_type"] != apple.pass_type_identifier or not _DEVICE.fullmatch(device):
         return Response(status_code=204)
     now = services.clock()
-    async with services.reader.connect() as connection:
-        changes = await devices.changed_since(
-            connection, device, request.query_params.get("passesUpdatedSince"), now=now
-        )
+    rows = await _reads(request).held.rows(device)
+    changes = devices.changed_since(rows, request.query_params.get("passesUpdatedSince"), now=now)
     _note_asked(_evidence(request), device, changes, now=now)
     if changes.tag is None:
         return Response(status_code=204)
@@ -119,9 +118,6 @@ def _note_asked(evidence: Evidence, device: str, changes: devices.Changes, *, no
         evidence.note(held.program_id, held.pass_id, trace.ASKED, version=held.version, details=told, now=now)
 
 
-_CURRENT = text("SELECT id, program_id, version, last_modified FROM passes WHERE serial_number = :serial")
-
-
 async def get_pass(request: Request) -> Response:
     """GET .../passes/{type}/{serial}: the signed pass, or 304 when the phone has this version.
 
@@ -130,10 +126,10 @@ async def get_pass(request: Request) -> Response:
     services = _services(request)
     apple = _apple(services)
     serial_number = _authenticated(request, services)
-    async with services.reader.connect() as connection:
-        current = (await connection.execute(_CURRENT, {"serial": serial_number})).one_or_none()
-    if current is None:
+    found = await _reads(request).versions.rows(serial_number)
+    if not found:
         raise _unauthorized()
+    current = found[0]
     if _has_it(request, current.version, current.last_modified):
         now = services.clock()
         _evidence(request).note(
@@ -210,6 +206,10 @@ def _services(request: Request) -> Services:
 
 def _evidence(request: Request) -> Evidence:
     return cast(Evidence, request.app.state.evidence)
+
+
+def _reads(request: Request) -> PhoneReads:
+    return cast(PhoneReads, request.app.state.phone_reads)
 
 
 def _apple(services: Services) -> AppleWallet:

@@ -61,7 +61,8 @@ def _note(scope: Scope, request_id: str, status: int, seconds: float) -> None:
     route = _route_of(scope)
     REQUESTS.labels(scope["method"], route, status).inc()
     REQUEST_SECONDS.labels(route).observe(seconds)
-    if not scope["path"].startswith(QUIET):
+    # After a push every phone asks, and a line for each "nothing new" would cost more than its answer.
+    if status not in (204, 304) and not scope["path"].startswith(QUIET):
         log.info(
             "request",
             method=scope["method"],
