@@ -136,7 +136,7 @@ def _response(answer: Answer) -> Response:
     return Response(answer.body, answer.status, media_type=media_type)
 
 
-def _once(
+async def _once(
     request: Request,
     services: FromServices,
     idempotency_key: Annotated[
