@@ -3,16 +3,53 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, insert, select, update
+from sqlalchemy import BigInteger, String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import new_id
+from app.db import UtcDateTime
 from app.job_queue import enqueue_many, kinds
-from app.members.models import Member
 from app.passes import trace
-from app.passes.models import Pass, TraceEvent, Update
 
 APPLE = "apple"
+
+# Text, because every movement of points comes through here: the same statements built from the models cost
+# three to five times as much.
+_TYPES = {
+    "second": BigInteger(),
+    "message": String(),
+    "account_id": String(),
+    "now": UtcDateTime(),
+}
+
+
+def _statement(sql: str) -> TextClause:
+    parameters = [bindparam(name, type_=type_) for name, type_ in _TYPES.items() if f":{name}" in sql]
+    if ":pass_ids" in sql:
+        parameters.append(bindparam("pass_ids", type_=String(), expanding=True))
+    return text(sql).bindparams(*parameters)
+
+
+# At least a whole second later than the last change: phones send the date back as an HTTP date, and of two
+# changes in one second the second would be answered 304 and never shown.
+_CHANGE = """
+UPDATE passes SET version = version + 1,
+  last_modified = CASE WHEN last_modified >= :second THEN last_modified + 1 ELSE :second END{and_message}
+WHERE {which} RETURNING id, version
+"""
+_OF_ACCOUNT = "state = 'active' AND member_id IN (SELECT id FROM members WHERE account_id = :account_id)"
+_CHANGE_ACCOUNT = _statement(_CHANGE.format(and_message="", which=_OF_ACCOUNT))
+_CHANGE_THESE = _statement(_CHANGE.format(and_message="", which="id IN :pass_ids"))
+_CHANGE_MESSAGE = _statement(_CHANGE.format(and_message=", message = :message", which="id IN :pass_ids"))
+
+_WANT = f"""
+UPDATE updates SET wanted_at = :now,
+  wanted_version = (SELECT version FROM passes WHERE passes.id = updates.pass_id){{and_queued}}
+WHERE wallet = '{APPLE}' AND pass_id IN :pass_ids{{unless}} RETURNING pass_id, queued
+"""  # noqa: S608  constants of this file
+_QUEUED = ", queued = true, touched_at = :now"
+_WANT_IN_NEW_JOB = _statement(_WANT.format(and_queued=_QUEUED, unless=" AND NOT queued"))
+_WANT_IN_OLD_JOB = _statement(_WANT.format(and_queued="", unless=""))
+_WANT_IN_ANOTHER_JOB = _statement(_WANT.format(and_queued=_QUEUED, unless=""))
 
 
 async def mark_account_changed(
@@ -22,9 +59,8 @@ async def mark_account_changed(
 
     The account must be locked by the caller: that is what keeps two changes of its passes in order.
     """
-    holders = select(Member.id).where(Member.account_id == account_id)
-    which = Pass.member_id.in_(holders) & (Pass.state == "active")
-    await _mark(session, program_id, which, because=because, message=None, now=now)
+    which = {"account_id": account_id}
+    await _mark(session, program_id, _CHANGE_ACCOUNT, which, because=because, now=now)
 
 
 async def mark_changed(
@@ -40,87 +76,55 @@ async def mark_changed(
 
     `message` is the newest news on the back; None leaves it. `because` goes into the trace.
     """
-    if pass_ids:
-        await _mark(session, program_id, Pass.id.in_(pass_ids), because=because, message=message, now=now)
+    if not pass_ids:
+        return
+    which: dict[str, object] = {"pass_ids": list(pass_ids)}
+    if message is None:
+        await _mark(session, program_id, _CHANGE_THESE, which, because=because, now=now)
+    else:
+        which |= {"message": message}
+        await _mark(session, program_id, _CHANGE_MESSAGE, which, because=because, now=now)
 
 
 async def _mark(
     session: AsyncSession,
     program_id: str,
-    which: ColumnElement[bool],
+    change: TextClause,
+    which: Mapping[str, object],
     *,
     because: Mapping[str, str],
-    message: str | None,
     now: datetime,
 ) -> None:
-    second = int(now.timestamp())
-    # At least a whole second later than the last change: phones send the date back as an HTTP date, and of
-    # two changes in one second the second would be answered 304 and never shown.
-    later = case((Pass.last_modified >= second, Pass.last_modified + 1), else_=second)
-    change = update(Pass).where(which).values(version=Pass.version + 1, last_modified=later)
-    if message is not None:
-        change = change.values(message=message)
-    statement = change.returning(Pass.id, Pass.version).execution_options(synchronize_session=False)
-    versions = {row.id: row.version for row in await session.execute(statement)}
-    if not versions:
-        return
-
-    await session.execute(
-        insert(TraceEvent),
-        [
-            {
-                "id": new_id("trc"),
-                "program_id": program_id,
-                "pass_id": pass_id,
-                "kind": trace.CHANGED,
-                "version": version,
-                "details": dict(because),
-                "at": now,
-            }
-            for pass_id, version in versions.items()
-        ],
-    )
-    await _want(session, versions, now=now)
+    if session.new or session.dirty:
+        await session.flush()  # a pass made a moment ago may not be in the database yet
+    changed = await session.execute(change, {**which, "second": int(now.timestamp())})
+    versions = {row.id: row.version for row in changed}
+    if versions:
+        await trace.record_versions(session, program_id, versions, trace.CHANGED, details=because, now=now)
+        await _want(session, list(versions), now=now)
 
 
-async def _want(session: AsyncSession, versions: Mapping[str, int], *, now: datetime) -> None:
+async def _want(session: AsyncSession, pass_ids: Sequence[str], *, now: datetime) -> None:
     """Raise what Apple's wallet is owed, and enqueue a job for each pass that has none on its way.
 
     Each UPDATE locks its rows until commit. So a worker that clears `queued` meanwhile has either done so
     before, and this change enqueues anew, or does so afterwards, and then reads this version.
     """
-    edges = await _raise_wanted(session, versions, (~Update.queued,), now=now)
-    on_their_way = {pass_id: version for pass_id, version in versions.items() if pass_id not in edges}
+    edges = await _raise_wanted(session, _WANT_IN_NEW_JOB, pass_ids, now=now)
+    on_their_way = [pass_id for pass_id in pass_ids if pass_id not in edges]
     if on_their_way:
-        raised = await _raise_wanted(session, on_their_way, (), now=now, queued=None)
+        raised = await _raise_wanted(session, _WANT_IN_OLD_JOB, on_their_way, now=now)
         turned = [pass_id for pass_id in on_their_way if not raised.get(pass_id, True)]
-        edges |= await _raise_wanted(
-            session, {pass_id: on_their_way[pass_id] for pass_id in turned}, (), now=now
-        )
+        if turned:
+            edges |= await _raise_wanted(session, _WANT_IN_ANOTHER_JOB, turned, now=now)
     await enqueue_many(
         session, kinds.PUSH_APPLE, [{"pass_id": pass_id} for pass_id in sorted(edges)], priority=kinds.LIVE
     )
 
 
 async def _raise_wanted(
-    session: AsyncSession,
-    versions: Mapping[str, int],
-    conditions: tuple[ColumnElement[bool], ...],
-    *,
-    now: datetime,
-    queued: bool | None = True,
+    session: AsyncSession, statement: TextClause, pass_ids: Sequence[str], *, now: datetime
 ) -> dict[str, bool]:
-    """Set what is wanted, and `queued` unless None; by pass, whether it is queued now."""
-    if not versions:
-        return {}
-    wanted = case(versions, value=Update.pass_id)
-    statement = (
-        update(Update)
-        .where(Update.pass_id.in_(versions), Update.wallet == APPLE, *conditions)
-        .values(wanted_version=wanted, wanted_at=now)
-        .returning(Update.pass_id, Update.queued)
-        .execution_options(synchronize_session=False)
-    )
-    if queued is not None:
-        statement = statement.values(queued=queued, touched_at=now)
-    return {row.pass_id: row.queued for row in await session.execute(statement)}
+    """Set what is wanted; by pass, whether a job for it is on its way now."""
+    rows = await session.execute(statement, {"pass_ids": pass_ids, "now": now})
+    return {row.pass_id: bool(row.queued) for row in rows}

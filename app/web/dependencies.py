@@ -1,4 +1,7 @@
-"""What an endpoint may ask for. The only Depends() in the program are made here."""
+"""What an endpoint may ask for. The only Depends() in the program are made here.
+
+All of them are coroutines: FastAPI runs a plain function in a thread, at several times the price of a request.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -9,10 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.i18n import LANGUAGES, choose_language
 from app.wiring import Services
-
-
-# All of these are coroutines: FastAPI runs a plain function in a thread, at several times the price of a
-# whole request.
 
 
 async def _services(request: Request) -> Services:
