@@ -1,6 +1,6 @@
 """What an endpoint may ask for. The only Depends() in the program are made here.
 
-All of them are coroutines: FastAPI runs a plain function in a thread, at several times the price of a request.
+All of them are coroutines: FastAPI runs a plain function in a thread, at several times a request's price.
 """
 
 from collections.abc import AsyncIterator
