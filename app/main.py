@@ -12,7 +12,7 @@ from app.jobs.running import working
 from app.passes.evidence import collecting
 from app.passes.gathered import PhoneReads
 from app.settings import Settings
-from app.web import api, apple_passkit, enrolment, errors, health, pass_page, sms_receipts
+from app.web import api, apple_passkit, docs_page, enrolment, errors, health, pass_page, sms_receipts
 from app.web.api.openapi import OPENAPI_URL, describe
 from app.web.body_size import BodySize
 from app.web.middleware import BodyDeadline, Edge
@@ -46,7 +46,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     errors.add_error_handlers(app)
     app.add_exception_handler(PageNotFound, not_found_page)
     app.router.routes.append(apple_passkit.routes())  # first: after a push every phone calls it at once
-    for each in (health, api, enrolment, pass_page, sms_receipts):
+    for each in (health, api, docs_page, enrolment, pass_page, sms_receipts):
         app.include_router(each.router)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
