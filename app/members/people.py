@@ -50,8 +50,7 @@ def parse_phone(text: str, country: str) -> str:
 
     `country` (ISO 3166, "RU") is that of numbers written without a country code. Raises InvalidPhone.
     """
-    example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
-    like = "+79123456789" if example is None else _e164(example)
+    like = phone_example(country).replace(" ", "").replace("-", "")
     try:
         number = phonenumbers.parse(text[:64], country)
     except phonenumbers.NumberParseException as error:
@@ -59,6 +58,14 @@ def parse_phone(text: str, country: str) -> str:
     if number.extension or not phonenumbers.is_valid_number(number):
         raise InvalidPhone(f"no phone can have this number: write it with its country code, like {like}")
     return _e164(number)
+
+
+def phone_example(country: str) -> str:
+    """A mobile number of a country as people would write it abroad, such as "+7 912 345-67-89"."""
+    example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
+    if example is None:
+        return "+7 912 345-67-89"
+    return phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def _e164(number: phonenumbers.PhoneNumber) -> str:

@@ -16,6 +16,7 @@ from app.enrolment.limits import TooMany
 from app.enrolment.models import Form, Submission
 from app.enrolment.submit import Origin, submit
 from app.i18n import choose_language
+from app.members import people
 from app.members.models import Notice, Program
 from app.web.dependencies import FromServices, Now, Transaction
 from app.web.rendering import PageNotFound, page
@@ -150,6 +151,7 @@ def _form_page(
         status=422 if mistakes else 200,
         slug=form.slug,
         today=now.date(),
+        phone_example=people.phone_example(program.country),
         source_tag=_source_tag(request, data),
         challenge=asdict(challenge) if challenge else None,
         data=data or FormData(),
