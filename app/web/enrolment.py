@@ -27,6 +27,7 @@ router = APIRouter(prefix="/join", include_in_schema=False)
 
 FIELDS_MAX = 60
 SOURCE_TAG_MAX = 64
+DEMO_SLACK = 30
 
 
 @router.get("/{slug}")
@@ -89,6 +90,7 @@ async def send(
             address=_address(request),
             is_proven=is_proven,
             per_day=services.settings.sms_spend_limit_per_day,
+            slack=DEMO_SLACK if services.settings.mode == "demo" else 1,
             now=now,
         )
     except TooMany as refusal:
