@@ -5,12 +5,14 @@ import typer
 from app.cli.accounts import account_app
 from app.cli.api_keys import key_app
 from app.cli.database import migrate
+from app.cli.demo import demo_command
 from app.cli.doctor import doctor_command
 from app.cli.jobs import jobs_app
 from app.cli.openapi import openapi
 from app.cli.passes import pass_app
 from app.cli.programs import program_app
 from app.cli.reconcile import reconcile
+from app.cli.serve import health_command, serve_command, worker_command
 from app.cli.settings import settings_app
 from app.cli.template import template_app
 
@@ -20,6 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its traceback prints local variables, secrets among them
 )
+app.command("demo")(demo_command)
+app.command("serve")(serve_command)
+app.command("worker")(worker_command)
+app.command("health")(health_command)
 app.add_typer(program_app, name="program")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(key_app, name="key")

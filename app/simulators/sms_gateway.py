@@ -84,6 +84,7 @@ class SmsGateway:
         self._receipt_waits = receipt_waits
         self._accepted: dict[str, _Accepted] = {}
         self._inboxes: defaultdict[str, list[asyncio.Queue[PhoneSms]]] = defaultdict(list)
+        self._everyone: list[asyncio.Queue[PhoneSms]] = []
         self._refused_once: set[str] = set()
         self._reports: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -109,6 +110,16 @@ class SmsGateway:
             yield queue
         finally:
             self._inboxes[phone].remove(queue)
+
+    @contextlib.asynccontextmanager
+    async def every_inbox(self) -> AsyncGenerator[asyncio.Queue[PhoneSms]]:
+        """A queue that gets each text delivered to any phone from now on."""
+        queue: asyncio.Queue[PhoneSms] = asyncio.Queue()
+        self._everyone.append(queue)
+        try:
+            yield queue
+        finally:
+            self._everyone.remove(queue)
 
     async def stop(self) -> None:
         """Answer whoever is kept waiting, and drop the receipts under way."""
@@ -143,7 +154,7 @@ class SmsGateway:
         self._balance -= cost
         accepted = self._accepted[client_id] = _Accepted(sms, client_id, parts, cost)
         if _arrives(sms.recipient):
-            for inbox in self._inboxes[sms.recipient]:
+            for inbox in (*self._inboxes[sms.recipient], *self._everyone):
                 inbox.put_nowait(sms)
         report = asyncio.create_task(self._report(accepted))
         self._reports.add(report)

@@ -20,6 +20,8 @@ PUBLIC_POLICY = (
     "connect-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
+# The demo's phones are browsers inside its desk: pages of the same address may frame each other there.
+DEMO_POLICY = PUBLIC_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'; frame-src 'self'")
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский", "kk": "Қазақша"}
 
 
@@ -62,7 +64,8 @@ def page(
         request=request, t=partial(texts.get, spoken), language=language, languages=languages, **context
     )
     response = HTMLResponse(html, status)
-    response.headers["Content-Security-Policy"] = PUBLIC_POLICY
+    is_demo = request.app.state.services.settings.mode == "demo"
+    response.headers["Content-Security-Policy"] = DEMO_POLICY if is_demo else PUBLIC_POLICY
     response.headers["Cache-Control"] = "no-store"
     if request.query_params.get("lang") == language:
         response.set_cookie("lang", language, max_age=31_536_000, httponly=True, samesite="lax")

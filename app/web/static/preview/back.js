@@ -34,7 +34,7 @@ export const BACK = sheet(`
 .bar .done { grid-column: 3; justify-self: end; color: #0066d6; font-weight: 600; padding: 6u }
 .hero { display: flex; flex-direction: column; align-items: center; gap: 8u; padding: 4u 0 16u; text-align: center }
 .hero .mini { position: relative; width: 118u; height: 76u; overflow: hidden; border-radius: 6u; background: var(--background); box-shadow: 0 1u 4u #0003 }
-.hero .mini img { position: absolute; top: 20u; width: 100%; height: 44u; object-fit: cover }
+.hero .mini img { position: absolute; left: 0; top: 20u; width: 100%; height: 44u; object-fit: cover }
 .hero b { font-size: 20u } .hero span { font-size: 13u; color: #636366 }
 .group { background: #fff; border-radius: 11u; margin: 0 16u 18u; overflow: hidden }
 .item { display: block; position: relative; width: 100%; padding: 10u 16u }

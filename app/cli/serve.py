@@ -1,0 +1,66 @@
+"""The processes of an installation: `passbell serve` and `worker`; `passbell health` asks after the first."""
+
+import http.client
+import json
+
+import typer
+import uvicorn
+import uvloop
+
+from app import logs, worker
+from app.main import create_app
+from app.settings import Settings, read_settings
+
+GRACE_SECONDS = 20
+HEALTH_SECONDS = 5
+
+
+def serve_command() -> None:
+    """Answer requests: the API, the forms, the pass pages and the phones."""
+    settings = read_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    uvicorn.Server(serving_config(settings)).run()
+
+
+def serving_config(settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves; a client's address is taken from X-Forwarded-For of trusted proxies only."""
+    return uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def worker_command() -> None:
+    """Do the work that requests wrote down: pushes, messages, nightly jobs."""
+    settings = read_settings()
+    logs.configure(settings.log_level, settings.log_format)
+    uvloop.run(worker.run(settings))
+
+
+def health_command() -> None:
+    """Ask the server of these settings whether it is well; exit with 1 if not. For containers."""
+    settings = read_settings()
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  listening to all
+    connection = http.client.HTTPConnection(host, settings.port, timeout=HEALTH_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read(1000)
+    except (OSError, http.client.HTTPException) as error:
+        typer.echo(f"{host}:{settings.port} does not answer: {error}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        connection.close()
+    if status != http.HTTPStatus.OK:
+        typer.echo(f"{host}:{settings.port} answers {status}", err=True)
+        raise typer.Exit(1)
+    typer.echo(json.loads(body)["status"])

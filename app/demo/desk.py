@@ -1,0 +1,136 @@
+"""The demo desk: two simulated iPhones, the SMS that reach them, and the pages that watch them live."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx2
+import orjson
+
+from app.demo.phones import DemoPhone
+from app.demo.seed import seed
+from app.simulators.iphone import IPhone
+from app.simulators.sms_gateway import PhoneSms, SmsGateway
+from app.simulators.world import World
+from app.wiring import Services, receipt_token
+
+PHONES = ("one", "two")
+KEEP_ALIVE_SECONDS = 15.0  # a comment line, so that nothing between takes the silence for the end
+
+
+class UnknownPhone(Exception):
+    """The desk has no phone of this name."""
+
+
+class Desk:
+    """Both phones, the API keys of the programmes, and the open event streams."""
+
+    def __init__(self, phones: dict[str, DemoPhone], keys: dict[str, str]) -> None:
+        self.phones = phones
+        self.keys = keys  # by programme slug, for the till and the CRM
+        self._streams: set[asyncio.Queue[bytes | None]] = set()
+
+    def phone(self, name: str) -> DemoPhone:
+        """The phone of this name. Raises UnknownPhone."""
+        if name not in self.phones:
+            raise UnknownPhone(name)
+        return self.phones[name]
+
+    def take_number(self, phone: DemoPhone, number: str) -> None:
+        """A number typed on a phone is that phone's, unless another has it already."""
+        if not any(number in each.numbers for each in self.phones.values()):
+            phone.numbers.append(number)
+
+    def deliver(self, sms: PhoneSms) -> None:
+        """Hand a text to the phone with its number; one nobody has typed goes to the first phone."""
+        holders = [each for each in self.phones.values() if sms.recipient in each.numbers]
+        phone = holders[0] if holders else self.phones[PHONES[0]]
+        phone.receive(sms)
+        self.show(phone)
+
+    def show(self, phone: DemoPhone) -> None:
+        """Send a phone's state to every page that watches."""
+        self._send("phone", phone.state())
+
+    def stir(self) -> None:
+        """Tell the pages that something may have changed in Passbell: they look again."""
+        self._send("changed", {})
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Server-sent events for one page: first the state of each phone, then every change."""
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        for phone in self.phones.values():
+            queue.put_nowait(_event("phone", phone.state()))
+        self._streams.add(queue)
+        try:
+            while (event := await _next(queue)) is not None:
+                yield event
+        finally:
+            self._streams.discard(queue)
+
+    def close_streams(self) -> None:
+        """End every page's stream: the process is about to stop."""
+        for queue in self._streams:
+            queue.put_nowait(None)
+
+    def _send(self, name: str, data: dict[str, Any]) -> None:
+        event = _event(name, data)
+        for queue in self._streams:
+            queue.put_nowait(event)
+
+
+@asynccontextmanager
+async def open_desk(world: World, services: Services) -> AsyncGenerator[Desk]:
+    """Seed the programmes and switch the phones on."""
+    async with services.sessions.begin() as session:
+        keys = await seed(session, now=services.clock())
+    settings = services.settings
+    world.sms.receipt_url = f"{settings.public_url}/hooks/sms/{receipt_token(settings, services.secret_key)}"
+    async with AsyncExitStack() as stack:
+        phones: dict[str, DemoPhone] = {}
+        for name in PHONES:
+            http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=10))
+            iphone = IPhone(
+                http,
+                trusted=world.ca.wwdr.certificate,
+                subscribe_pushes=world.apns.on_push,
+                clock=services.clock,
+            )
+            phones[name] = DemoPhone(name, await stack.enter_async_context(iphone), clock=services.clock)
+        desk = Desk(phones, keys)
+        tasks = [asyncio.create_task(_listen(desk, world.sms), name="demo-sms")]
+        tasks += [asyncio.create_task(_watch(desk, phone), name="demo-phone") for phone in phones.values()]
+        stack.push_async_callback(_cancel, tasks)
+        yield desk
+
+
+async def _listen(desk: Desk, gateway: SmsGateway) -> None:
+    async with gateway.every_inbox() as inbox:
+        while True:
+            desk.deliver(await inbox.get())
+
+
+async def _watch(desk: Desk, phone: DemoPhone) -> None:
+    while True:
+        seen = phone.fingerprint()
+        await phone.iphone.wait_for(lambda _: phone.fingerprint() != seen, timeout_seconds=float("inf"))  # noqa: B023
+        desk.show(phone)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _next(queue: asyncio.Queue[bytes | None]) -> bytes | None:
+    try:
+        async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+            return await queue.get()
+    except TimeoutError:
+        return b": still here\n\n"
+
+
+def _event(name: str, data: dict[str, Any]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), orjson.dumps(data))

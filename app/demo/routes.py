@@ -1,0 +1,180 @@
+"""The desk's pages and what its buttons call, under /demo. Only `passbell demo` has these routes."""
+
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.demo import crm
+from app.demo.desk import Desk, UnknownPhone
+from app.demo.phones import DemoPhone
+from app.i18n import LANGUAGES
+from app.members import people
+from app.simulators.iphone import RefusedPass
+from app.web.dependencies import FromServices, Language, Transaction
+from app.web.errors import Problem
+from app.web.rendering import page
+
+router = APIRouter(prefix="/demo", include_in_schema=False)
+
+COUNTRY = "RU"  # of both programmes: the region of numbers typed without a country code
+
+
+def add_routes(app: FastAPI) -> None:
+    """Put the desk in front of an application whose state will hold it."""
+    app.include_router(router)
+    app.add_api_route("/", _to_desk, include_in_schema=False)
+    app.add_middleware(_Stir)
+
+
+def _desk(request: Request) -> Desk:
+    return cast(Desk, request.app.state.desk)
+
+
+FromDesk = Annotated[Desk, Depends(_desk)]
+
+
+def _phone(name: str, desk: FromDesk) -> DemoPhone:
+    try:
+        return desk.phone(name)
+    except UnknownPhone as error:
+        raise Problem(404, "unknown_phone", "The desk has the phones one and two.") from error
+
+
+OnPhone = Annotated[DemoPhone, Depends(_phone)]
+
+
+class Address(BaseModel):
+    url: str = Field(max_length=500)
+
+
+class Number(BaseModel):
+    number: str = Field(max_length=64)
+
+
+class Switch(BaseModel):
+    on: bool
+
+
+class Locale(BaseModel):
+    language: str = Field(pattern="^(en|ru)$")
+
+
+async def _to_desk() -> Response:
+    return RedirectResponse("/demo", 307)
+
+
+@router.get("")
+async def show_desk(request: Request, services: FromServices, desk: FromDesk, language: Language) -> Response:
+    """The page itself; everything on it that moves is drawn by scripts from /demo/events."""
+    for phone in desk.phones.values():
+        phone.iphone.locale = language
+    texts = services.texts.by_language[language]
+    words = {key.removeprefix("demo."): text for key, text in texts.items() if key.startswith("demo.")}
+    return page(
+        request,
+        services.texts,
+        "desk.html",
+        language=language,
+        languages=LANGUAGES,
+        setup={"language": language, "keys": desk.keys, "words": words},
+    )
+
+
+@router.get("/events")
+async def events(desk: FromDesk) -> Response:
+    """Server-sent events: "phone" with a phone's whole state, "changed" when it is worth looking again."""
+    return StreamingResponse(
+        desk.stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
+
+
+@router.get("/crm/{slug}")
+async def show_crm(slug: str, session: Transaction, language: Language) -> dict[str, Any]:
+    """What the CRM panel lists of a programme: members, their balances, and notices for the manager."""
+    return await crm.overview(session, slug, language=language)
+
+
+@router.post("/phones/{name}/add", status_code=204)
+async def add_pass(name: str, wanted: Address, request: Request, phone: OnPhone) -> None:
+    """Tap "Add to Apple Wallet": the phone downloads, checks and registers the pass."""
+    if not wanted.url.startswith(str(request.base_url)):
+        raise Problem(422, "foreign_address", "The demo's phones open passes of this Passbell only.")
+    try:
+        await phone.iphone.add(wanted.url)
+    except RefusedPass as error:
+        raise Problem(422, "refused_pass", str(error)) from error
+
+
+@router.post("/phones/{name}/number", status_code=204)
+async def take_number(name: str, wanted: Number, desk: FromDesk, phone: OnPhone) -> None:
+    """A number was typed into a form on this phone: its SMS come here."""
+    try:
+        number = people.parse_phone(wanted.number, COUNTRY)
+    except people.InvalidPhone as error:
+        raise Problem(422, "invalid_phone", str(error)) from error
+    desk.take_number(phone, number)
+    desk.show(phone)
+
+
+@router.post("/phones/{name}/texts/{text_id}/forward", status_code=204)
+async def forward_text(name: str, text_id: str, desk: FromDesk, phone: OnPhone) -> None:
+    """Pass a message on to the other phone, as a mother does to her child."""
+    text = phone.text(text_id)
+    if text is None:
+        raise Problem(404, "unknown_text", "There is no such message on this phone.")
+    for other in desk.phones.values():
+        if other is not phone:
+            other.receive_forwarded(text.text)
+            desk.show(other)
+
+
+@router.post("/phones/{name}/refresh", status_code=204)
+async def refresh(name: str, desk: FromDesk, phone: OnPhone) -> None:
+    """Pull the details sheet down: the phone asks without having been pushed."""
+    for kind in {each.opened.pass_type_identifier for each in phone.iphone.passes.values()}:
+        await phone.iphone.ask(kind)
+    desk.show(phone)
+
+
+@router.post("/phones/{name}/updates", status_code=204)
+async def switch_updates(name: str, wanted: Switch, desk: FromDesk, phone: OnPhone) -> None:
+    """The switch "Automatic Updates" on the back."""
+    await phone.iphone.set_automatic_updates(wanted.on)
+    desk.show(phone)
+
+
+@router.delete("/phones/{name}/passes/{serial}", status_code=204)
+async def remove_pass(name: str, serial: str, phone: OnPhone) -> None:
+    """Tap "Remove Pass": the phone unregisters."""
+    if serial not in phone.iphone.passes:
+        raise Problem(404, "unknown_pass", "This phone does not hold that pass.")
+    await phone.iphone.remove(serial)
+
+
+@router.get("/phones/{name}/passes/{serial}/images/{slot}")
+async def pass_image(name: str, serial: str, slot: str, phone: OnPhone) -> Response:
+    """A picture out of the archive that the phone holds."""
+    image = phone.image(serial, slot)
+    if image is None:
+        raise Problem(404, "unknown_image", "This pass has no picture of that name.")
+    return Response(image, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+
+class _Stir:
+    """Tells the desk's pages to look again after every request that may have changed something."""
+
+    QUIET = ("/demo/events", "/demo/crm", "/static", "/healthz")
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+        if scope["type"] != "http" or scope["path"].startswith(self.QUIET):
+            return
+        if scope["method"] == "GET" and scope["path"].startswith(("/api", "/demo")):
+            return  # the desk's own looking: answering it by another look would never end
+        cast(Desk, scope["app"].state.desk).stir()
