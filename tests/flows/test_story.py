@@ -178,7 +178,7 @@ async def test_a_voided_pass_turns_grey_on_the_phone(town):
     (issued,) = (
         await town.http.get(
             "/api/v1/passes",
-            params={"member": (await town.member("Анна Петрова")).id},
+            params={"member_id": (await town.member("Анна Петрова")).id},
             headers=headers,
         )
     ).json()["data"]
@@ -202,9 +202,9 @@ async def test_the_trace_tells_the_whole_story_in_order(town):
     await town.post(member.account_id, "till-1", kind="earn", points=1, reason="x")
     await phone.wait_for(lambda each: shown(each, "balance") == "51")
     headers = {"Authorization": f"Bearer {town.key}"}
-    (issued,) = (await town.http.get("/api/v1/passes", params={"member": member.id}, headers=headers)).json()[
-        "data"
-    ]
+    (issued,) = (
+        await town.http.get("/api/v1/passes", params={"member_id": member.id}, headers=headers)
+    ).json()["data"]
 
     for _ in range(100):  # the evidence of asking and fetching is written in bulk, a moment later
         trace = (await town.http.get(f"/api/v1/passes/{issued['id']}/trace", headers=headers)).json()
