@@ -1,8 +1,9 @@
 """The queue on PostgreSQL: PgQueuer as it is, on a small connection pool of its own."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 # asyncpg has no types of its own.
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
@@ -17,6 +18,7 @@ from app.job_queue.queue import Queue
 LISTEN_POLL_SECONDS = 2.0  # a notification lost with its connection costs so much
 POLL_SECONDS = 0.2
 POOL_SIZE_MAX = 4
+CLOSE_SECONDS = 2.0
 
 _TRIGGER_IS_ON = (
     "SELECT tgenabled <> 'D' FROM pg_trigger "
@@ -49,12 +51,18 @@ class PollingDriver(AsyncpgPoolDriver):
 async def open_queue(engine: AsyncEngine, *, listen: bool) -> AsyncGenerator[Queue]:
     """The queue in the engine's database, woken by NOTIFY (`listen`) or found by polling."""
     dsn = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    async with asyncpg.create_pool(
+    pool = await asyncpg.create_pool(
         dsn, min_size=2, max_size=POOL_SIZE_MAX, server_settings={"application_name": "passbell-worker"}
-    ) as pool:
+    )
+    try:
         await _switch_trigger(pool, on=listen)
         driver = AsyncpgPoolDriver(pool) if listen else PollingDriver(pool)
         yield Queue(Queries(driver), LISTEN_POLL_SECONDS if listen else POLL_SECONDS)
+    finally:
+        # PgQueuer does not give back a listening connection that was lost, and close() waits for it for ever.
+        # When its time is up, asyncpg terminates the pool.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
 
 
 async def _switch_trigger(pool: asyncpg.Pool, *, on: bool) -> None:

@@ -99,7 +99,8 @@ async def run_worker(
     for busy installations, where NOTIFY would halve the commits of eight and more writers. All workers
     of a database use the same. On SQLite a commit in this process wakes at once, and a commit in another
     is found within a fifth of a second.
-    A job whose worker died runs elsewhere after `heartbeat_seconds`. A database that goes away is waited for.
+    A job whose worker died runs elsewhere after `heartbeat_seconds`. A database that goes away is waited for,
+    and so is one that is not migrated yet.
     """
     pruning = Cron("prune_job_log", PRUNE_LOG_AT, functools.partial(_prune_log, engine))
     shortest, longest = RECONNECT_SECONDS
@@ -110,8 +111,11 @@ async def run_worker(
             async with _open_queue(engine, wake) as queue:
                 run = _Run(queue, handlers, (*crons, pruning), stop, grace_seconds)
                 await run.until_stopped(concurrency, timedelta(seconds=heartbeat_seconds))
-        except DATABASE_AWAY as error:
-            log.warning("worker lost its database, trying again: %s", error)
+        except Exception as error:
+            # The one broad catch: a worker that ended here would leave every job waiting. asyncpg, for one,
+            # has errors of its own for a connection that is killed in the middle of a statement.
+            is_known = isinstance(error, DATABASE_AWAY)
+            log.warning("worker stopped, starting again: %s", error, exc_info=None if is_known else error)
             if asyncio.get_running_loop().time() - started > longest:
                 wait = shortest
             with suppress(TimeoutError):

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
@@ -69,7 +70,7 @@ async def test_a_commit_wakes_the_worker_before_it_would_look(sessions, working,
 
 
 async def test_a_worker_waits_for_a_database_that_goes_away(sessions, working, done, monkeypatch):
-    failures = iter([OSError("connection refused"), OSError("still refused")])
+    failures = iter([OSError("connection refused"), asyncpg.InternalClientError("bad state")])
     for adapter in (sqlite, postgres):
         monkeypatch.setattr(adapter, "open_queue", failing(adapter.open_queue, failures))
 
@@ -92,11 +93,11 @@ async def test_a_worker_survives_the_loss_of_its_connections(engine, sessions, w
     kill = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'passbell-worker' "
     )
-    async with working({"ring": Registered(ring)}):
+    async with working({"ring": Registered(ring)}, heartbeat_seconds=1):
         for n in range(1, 4):
             async with sessions.begin() as session:
                 await enqueue(session, "ring", {"n": n})
-            await done.wait_for(n)
+            await done.wait_for(n, seconds=20)
             async with engine.begin() as connection:
                 killed = await connection.execute(text(kill + "AND datname = current_database()"))
                 assert len(killed.all()) >= 2
