@@ -49,9 +49,9 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
         taken = await outbox.take(session, pass_id, now=services.clock())
     if taken is outbox.Idle.NOTHING_OWED:
         return
-    if taken is outbox.Idle.BUSY:
+    if isinstance(taken, outbox.Busy):
         # Whoever holds the pass will enqueue what came meanwhile; this job only returns in case it died.
-        raise TemporaryFailure("another worker holds this pass")
+        raise TemporaryFailure("another worker holds this pass", retry_after_seconds=taken.seconds)
 
     told = await asyncio.gather(*(_tell(services, target) for target in taken.targets))
 

@@ -12,7 +12,7 @@ from app.passes.models import Registration, Update
 from app.passes.versions import APPLE
 
 # Longer than the slowest push (10 s) and its bookkeeping: so long does a dead worker's pass wait.
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,19 @@ class Idle(Enum):
     """Why there is nothing to send just now."""
 
     NOTHING_OWED = auto()
-    BUSY = auto()  # another worker is telling this pass's phones; it will see that more is owed
 
 
-async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken | Idle:
+@dataclass(frozen=True)
+class Busy:
+    """Another worker is telling this pass's phones; it will see that more is owed.
+
+    After `seconds` without a word from it, it is dead.
+    """
+
+    seconds: float
+
+
+async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken | Idle | Busy:
     """Take a pass for sending, alone, for as long as LEASE.
 
     Clears `queued` before reading, so a change after this commit enqueues anew.
@@ -55,13 +64,24 @@ async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken |
     )
     row = (await session.execute(statement)).one_or_none()
     if row is None:
-        await _set(session, pass_id, queued=True)
-        return Idle.BUSY
+        return await _busy(session, pass_id, now=now)
     if row.sent_version >= row.wanted_version:
         await _set(session, pass_id, leased_until=None)
         return Idle.NOTHING_OWED
     targets = await _targets(session, pass_id, row.wanted_version)
     return Taken(pass_id, row.program_id, row.wanted_version, targets)
+
+
+async def _busy(session: AsyncSession, pass_id: str, *, now: datetime) -> Busy:
+    statement = (
+        update(Update)
+        .where(Update.pass_id == pass_id, Update.wallet == APPLE)
+        .values(queued=True)
+        .returning(Update.leased_until)
+        .execution_options(synchronize_session=False)
+    )
+    leased_until = await session.scalar(statement)  # None: it has finished just now
+    return Busy((leased_until - now).total_seconds() if leased_until else 0.0)
 
 
 async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[Target, ...]:
