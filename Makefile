@@ -1,5 +1,6 @@
 # make demo    see it live: one process, one address, nothing else to install
 # make test    the whole suite, on SQLite and (when it answers) PostgreSQL, with browser tests
+# make soak    the slow proofs at full length: 5,000 passes, twenty times kill -9, on both databases
 # make check   what CI checks besides: format, lint, types, floors, migrations, generated files
 # make bench   the benchmarks, one JSON line each
 # make lock    pin what pyproject.toml allows, with hashes
@@ -8,13 +9,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench lock format clean
+.PHONY: demo test soak check bench lock format clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/passbell demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+soak: $(VENV)/.dev
+	PASSBELL_TEST_SOAK=1 $(BIN)/python -m pytest tests/flows -m slow
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
