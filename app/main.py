@@ -45,7 +45,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     describe(app)
     errors.add_error_handlers(app)
     app.add_exception_handler(PageNotFound, not_found_page)
-    app.router.routes.append(apple_passkit.routes())  # first: after a push every phone calls it at once
+    app.router.routes.extend(apple_passkit.routes())  # first: after a push every phone calls it at once
     for each in (health, api, docs_page, enrolment, pass_page, sms_receipts):
         app.include_router(each.router)
     app.mount("/static", StaticFiles(directory=STATIC))

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import insert, select
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from app import rate_limits
 from app.db import new_id
@@ -182,22 +182,19 @@ async def write_log(request: Request) -> Response:
     return Response(status_code=200)
 
 
-def routes() -> Mount:
+def routes() -> list[Route]:
     """The web service, under /apple: phones append /v1 to the address their pass names.
 
     Personalisation (sign-up inside Wallet, NFC cards only) is not offered: 404.
     """
-    of_device = "/devices/{device}/registrations/{pass_type}"
-    return Mount(
-        "/apple/v1",
-        routes=[
-            Route("/passes/{pass_type}/{serial}", get_pass, methods=["GET", "HEAD"]),
-            Route(of_device, list_changed, methods=["GET", "HEAD"]),
-            Route(of_device + "/{serial}", register, methods=["POST"]),
-            Route(of_device + "/{serial}", unregister, methods=["DELETE"]),
-            Route("/log", write_log, methods=["POST"]),
-        ],
-    )
+    of_device = "/apple/v1/devices/{device}/registrations/{pass_type}"
+    return [
+        Route("/apple/v1/passes/{pass_type}/{serial}", get_pass, methods=["GET", "HEAD"]),
+        Route(of_device, list_changed, methods=["GET", "HEAD"]),
+        Route(of_device + "/{serial}", register, methods=["POST"]),
+        Route(of_device + "/{serial}", unregister, methods=["DELETE"]),
+        Route("/apple/v1/log", write_log, methods=["POST"]),
+    ]
 
 
 def _services(request: Request) -> Services:
