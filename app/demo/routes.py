@@ -110,12 +110,11 @@ async def add_pass(name: str, wanted: Address, request: Request, phone: OnPhone)
 
 @router.post("/phones/{name}/number", status_code=204)
 async def take_number(name: str, wanted: Number, desk: FromDesk, phone: OnPhone) -> None:
-    """A number was typed into a form on this phone: its SMS come here."""
+    """A number was typed into a form on this phone: its SMS come here. The form refuses a wrong one."""
     try:
-        number = people.parse_phone(wanted.number, COUNTRY)
-    except people.InvalidPhone as error:
-        raise Problem(422, "invalid_phone", str(error)) from error
-    desk.take_number(phone, number)
+        desk.take_number(phone, people.parse_phone(wanted.number, COUNTRY))
+    except people.InvalidPhone:
+        return
     desk.show(phone)
 
 

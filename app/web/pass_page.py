@@ -1,5 +1,6 @@
 """The page behind the link in the SMS, /p/{token}: the card, and how to get it onto this phone."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -141,11 +142,14 @@ def _card(preview: Preview, images_url: str) -> dict[str, object]:
 
 
 def barcode_svg(apple_format: str, message: str) -> str:
-    """A barcode as SVG, without a quiet zone: the page gives it a white box."""
+    """A barcode as SVG that fills its box, without a quiet zone: the page gives it a white box."""
     made = zxingcpp.create_barcode(message, _ZXING[apple_format])  # pyright: ignore[reportUnknownMemberType]
-    return made.to_svg(add_quiet_zones=False)
+    svg = made.to_svg(add_quiet_zones=False)
+    return _SIZE.sub(r'<svg viewBox="0 0 \1 \2"', svg[svg.index("<svg") :], count=1)
 
 
+# Fixed sizes in modules would draw it a few pixels wide.
+_SIZE = re.compile(r'<svg width="(\d+)" height="(\d+)"')
 _ZXING = {
     "PKBarcodeFormatQR": zxingcpp.BarcodeFormat.QRCode,
     "PKBarcodeFormatPDF417": zxingcpp.BarcodeFormat.PDF417,

@@ -2,6 +2,9 @@
 const card = document.getElementById("card");
 card.data = JSON.parse(document.getElementById("card-data").textContent);
 
+// The page takes on the colour of its card.
+document.documentElement.style.setProperty("--card", card.data.pass.backgroundColor ?? "");
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.dataset.copy);

@@ -18,15 +18,10 @@ export function picture(address, className) {
   return made;
 }
 
-/** A drawing from SVG text, scaled by its box. The parser runs no script, and only shapes are taken over. */
+/** A drawing from SVG text with a viewBox, scaled by its box. The parser runs no script, and only shapes are taken over. */
 export function drawing(svgText, { stretch = false } = {}) {
   const root = new DOMParser().parseFromString(svgText, "image/svg+xml").documentElement;
   if (root.nodeName !== "svg") return null;
-  if (!root.getAttribute("viewBox")) {
-    root.setAttribute("viewBox", `0 0 ${parseFloat(root.getAttribute("width"))} ${parseFloat(root.getAttribute("height"))}`);
-  }
-  root.removeAttribute("width");
-  root.removeAttribute("height");
   root.setAttribute("preserveAspectRatio", stretch ? "none" : "xMidYMid meet");
   root.setAttribute("shape-rendering", "crispEdges");
   root.setAttribute("aria-hidden", "true");
