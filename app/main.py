@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.staticfiles import StaticFiles
 
 from app import __version__
 from app.clock import Clock, utc_now
@@ -16,7 +15,7 @@ from app.web import api, apple_passkit, docs_page, enrolment, errors, health, pa
 from app.web.api.openapi import OPENAPI_URL, describe
 from app.web.body_size import BodySize
 from app.web.middleware import BodyDeadline, Edge
-from app.web.rendering import STATIC, PageNotFound, not_found_page
+from app.web.rendering import STATIC, StaticAssets
 from app.wiring import open_services
 
 
@@ -44,11 +43,10 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     )
     describe(app)
     errors.add_error_handlers(app)
-    app.add_exception_handler(PageNotFound, not_found_page)
     app.router.routes.extend(apple_passkit.routes())  # first: after a push every phone calls it at once
     for each in (health, api, docs_page, enrolment, pass_page, sms_receipts):
         app.include_router(each.router)
-    app.mount("/static", StaticFiles(directory=STATIC))
+    app.mount("/static", StaticAssets(directory=STATIC))
     app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
     app.add_middleware(BodySize, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.errors import problem
+from app.web.errors import refusal
 
 
 class BodySize:
@@ -25,7 +25,7 @@ class BodySize:
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > self._limit_bytes:
             headers = {"Connection": "close"}  # the body is still on its way
-            answer = problem(Request(scope), 413, "body_too_large", self._detail, headers=headers)
+            answer = refusal(Request(scope), 413, "body_too_large", self._detail, headers=headers)
             await answer(scope, receive, send)
             return
         received = 0

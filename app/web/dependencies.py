@@ -23,6 +23,11 @@ async def _transaction(services: Annotated[Services, Depends(_services)]) -> Asy
         yield session
 
 
+async def _reading(services: Annotated[Services, Depends(_services)]) -> AsyncIterator[AsyncSession]:
+    async with services.read_sessions() as session:
+        yield session
+
+
 async def _now(services: Annotated[Services, Depends(_services)]) -> datetime:
     return services.clock()
 
@@ -42,3 +47,6 @@ Language = Annotated[str, Depends(_language)]  # of the interface: ?lang=, the c
 # scope="function": commit before the response is sent. By default FastAPI runs what follows a
 # dependency's `yield` after it, so a caller would be told 200 of a change that failed to commit.
 Transaction = Annotated[AsyncSession, Depends(_transaction, scope="function")]
+
+# For a door that only reads: no transaction, and it waits for no writer.
+Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]

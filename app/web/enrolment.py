@@ -1,9 +1,12 @@
 """The enrolment form at /join/{slug}: a page for a phone held in one hand."""
 
+import hashlib
+import math
+import re
 from dataclasses import asdict
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,15 +14,15 @@ from starlette.datastructures import FormData
 
 from app.db import new_id
 from app.enrolment import limits, proof
-from app.enrolment.forms import FormDefinition, Mistakes, parse_definition, read
+from app.enrolment.forms import FormDefinition, Mistakes, clean, parse_definition, read
 from app.enrolment.limits import TooMany
 from app.enrolment.models import Form, Submission
 from app.enrolment.submit import Origin, submit
 from app.i18n import choose_language
 from app.members import people
 from app.members.models import Notice, Program
-from app.web.dependencies import FromServices, Now, Transaction
-from app.web.rendering import PageNotFound, page
+from app.web.dependencies import FromServices, Now, Reading, Transaction
+from app.web.rendering import FOR_EVER, PageNotFound, page
 from app.wiring import Services
 
 log = structlog.get_logger(__name__)
@@ -27,13 +30,13 @@ router = APIRouter(prefix="/join", include_in_schema=False)
 
 FIELDS_MAX = 60
 SOURCE_TAG_MAX = 64
-DEMO_SLACK = 30
+DEMO_SLACK = 30  # one person plays all customers there, on one address
+FORM_TYPE = "application/x-www-form-urlencoded"
+_SLUG = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-@router.get("/{slug}")
-async def show(
-    slug: str, request: Request, services: FromServices, session: Transaction, now: Now
-) -> Response:
+@router.api_route("/{slug}", methods=["GET", "HEAD"])
+async def show(slug: str, request: Request, services: FromServices, session: Reading, now: Now) -> Response:
     """The empty form."""
     form, program, definition = await _find(session, slug)
     language = _language(request, definition)
@@ -42,20 +45,18 @@ async def show(
     return _form_page(request, services, form, program, definition, language, now=now)
 
 
-@router.get("/{slug}/done")
-async def done(slug: str, request: Request, services: FromServices, session: Transaction) -> Response:
+@router.api_route("/{slug}/done", methods=["GET", "HEAD"])
+async def done(slug: str, request: Request, services: FromServices, session: Reading) -> Response:
     """What to do next: the same page for everyone, known or new."""
     _, program, definition = await _find(session, slug)
     return _page(request, services, "done.html", program, definition, _language(request, definition))
 
 
 @router.get("/{slug}/theme.css")
-async def theme(slug: str, session: Transaction) -> Response:
+async def theme(slug: str, session: Reading) -> Response:
     """The brand's colours: a style sheet of its own, because the pages allow no inline styles."""
     _, _, definition = await _find(session, slug)
-    colours = definition.theme
-    css = f":root{{--accent:{colours.accent};--paper:{colours.background}}}"
-    return Response(css, media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
+    return Response(_css(definition), media_type="text/css", headers={"Cache-Control": FOR_EVER})
 
 
 @router.post("/{slug}")
@@ -67,7 +68,9 @@ async def send(
     language = _language(request, definition)
     if not form.is_open:
         return _page(request, services, "closed.html", program, definition, language, status=410)
-    data = await request.form(max_fields=FIELDS_MAX, max_files=0)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        raise HTTPException(415, f"send the form as {FORM_TYPE}")
+    data = await request.form(max_fields=FIELDS_MAX)
     if data.get("website"):  # a field no person sees: only a robot fills it in
         log.info("enrolment.honeypot", form=slug)
         return _redirect(slug, language)
@@ -81,6 +84,10 @@ async def send(
 
     origin = _origin(request, data)
     is_proven = await _is_proven(services, session, data, now=now)
+    if data.get("proof") and not is_proven:  # an hour old, or used: the browser finds a new one
+        return _form_page(
+            request, services, form, program, definition, language, now=now, data=data, is_stale=True
+        )
     try:
         await limits.take(
             session,
@@ -95,9 +102,11 @@ async def send(
         )
     except TooMany as refusal:
         _note_refusal(session, program, form, origin, refusal, now=now)
-        return _page(
+        busy = _page(
             request, services, "busy.html", program, definition, language, status=429, limit=refusal.limit
         )
+        busy.headers["Retry-After"] = str(math.ceil(refusal.retry_after_seconds))
+        return busy
     await submit(
         session,
         program,
@@ -112,6 +121,8 @@ async def send(
 
 
 async def _find(session: AsyncSession, slug: str) -> tuple[Form, Program, FormDefinition]:
+    if not _SLUG.fullmatch(slug):
+        raise PageNotFound(slug)
     query = select(Form, Program).join(Program, Program.id == Form.program_id).where(Form.slug == slug)
     row = (await session.execute(query)).one_or_none()
     if row is None:
@@ -139,6 +150,7 @@ def _form_page(
     now: Now,
     data: FormData | None = None,
     mistakes: Mistakes | None = None,
+    is_stale: bool = False,
 ) -> Response:
     """The form, with what was typed before and what is wrong with it."""
     cost = services.settings.proof_of_work_cost
@@ -150,14 +162,15 @@ def _form_page(
         program,
         definition,
         language,
-        status=422 if mistakes else 200,
+        status=422 if mistakes or is_stale else 200,
         slug=form.slug,
         today=now.date(),
-        phone_example=people.phone_example(program.country),
+        phone_example=people.phone_example((definition.countries or (program.country,))[0]),
         source_tag=_source_tag(request, data),
         challenge=asdict(challenge) if challenge else None,
         data=data or FormData(),
         mistakes=mistakes.by_field if mistakes else {},
+        is_stale=is_stale,
     )
 
 
@@ -181,9 +194,18 @@ def _page(
         status=status,
         program=program,
         definition=definition,
-        theme_url=request.url_for("theme", slug=request.path_params["slug"]).path,
+        theme_url=f"/join/{request.path_params['slug']}/theme.css?v={_digest(definition)}",
         **context,
     )
+
+
+def _css(definition: FormDefinition) -> str:
+    colours = definition.theme
+    return f":root{{--accent:{colours.accent};--paper:{colours.background}}}"
+
+
+def _digest(definition: FormDefinition) -> str:
+    return hashlib.sha256(_css(definition).encode()).hexdigest()[:12]
 
 
 def _redirect(slug: str, language: str) -> Response:
@@ -201,7 +223,7 @@ def _address(request: Request) -> str:
 
 
 def _source_tag(request: Request, data: FormData | None) -> str:
-    return str((data and data.get("src")) or request.query_params.get("src") or "")[:SOURCE_TAG_MAX]
+    return clean(str((data and data.get("src")) or request.query_params.get("src") or ""))[:SOURCE_TAG_MAX]
 
 
 def _origin(request: Request, data: FormData) -> Origin:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
@@ -17,6 +17,7 @@ from app.members import api_keys, people, resending
 from app.passes.issue import UnknownLink, UnknownPass
 from app.points import amounts, refusals
 from app.web.database_errors import was_busy
+from app.web.rendering import PageNotFound, error_page, is_for_people
 
 MEDIA_TYPE = "application/problem+json"
 DOCS = "https://passbell.org/problems/"
@@ -117,14 +118,17 @@ def problem(
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every error of the table, FastAPI's own and unexpected ones as problems."""
+    """Answer every error of the table and FastAPI's own: programs get a problem, people a page.
+
+    Unexpected ones are answered at the edge, where every answer gets its headers: `unexpected`.
+    """
     for error_type in TABLE:
         app.add_exception_handler(error_type, _known)
     app.add_exception_handler(Problem, _known)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(PageNotFound, _page_not_found)
 
 
 def answer(request: Request, error: Exception) -> JSONResponse | None:
@@ -139,18 +143,25 @@ def answer(request: Request, error: Exception) -> JSONResponse | None:
     return None
 
 
-async def _known(request: Request, error: Exception) -> JSONResponse:
+async def _known(request: Request, error: Exception) -> Response:
     known = answer(request, error)
     assert known is not None
-    return known
+    if not is_for_people(request.url.path):
+        return known
+    page = "link_unknown.html" if isinstance(error, UnknownLink) else "problem.html"
+    return error_page(request, known.status_code, page)
 
 
-async def _database(request: Request, error: Exception) -> JSONResponse:
+async def _database(request: Request, error: Exception) -> Response:
     assert isinstance(error, DBAPIError)
     if not was_busy(error):
         raise error
     detail = "the database is busy with the same rows: send the request again"
-    return problem(request, 503, "busy", detail, headers={"Retry-After": "1"})
+    return refusal(request, 503, "busy", detail, headers={"Retry-After": "1"})
+
+
+async def _page_not_found(request: Request, _error: Exception) -> Response:
+    return error_page(request, 404)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -177,15 +188,25 @@ def _summary(errors: Sequence[dict[str, str]]) -> str:
     return "; ".join(f"{found['pointer']}: {found['detail']}" for found in errors[:3])
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "error")
     headers = dict(error.headers) if error.headers else None
-    return problem(request, error.status_code, code, str(error.detail), headers=headers)
+    return refusal(request, error.status_code, code, str(error.detail), headers=headers)
 
 
-async def _unexpected(request: Request, _error: Exception) -> JSONResponse:
-    # Starlette logs the traceback itself, after this answer.
-    return problem(
-        request, 500, "internal_error", "The request was not carried out; its id finds it in the log."
-    )
+def unexpected(request: Request) -> Response:
+    """The answer to an error that nobody foresaw. Whoever catches it lets it go on into the log."""
+    detail = "The request was not carried out; its id finds it in the log."
+    return refusal(request, 500, "internal_error", detail)
+
+
+def refusal(
+    request: Request, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None
+) -> Response:
+    """A refusal in the form that whoever asks can read: a page for people, a problem for programs."""
+    if not is_for_people(request.url.path):
+        return problem(request, status, code, detail, headers=headers)
+    response = error_page(request, status)
+    response.headers.update(headers or {})
+    return response

@@ -1,15 +1,18 @@
-"""Is it up, is it ready, how is it doing: /healthz, /readyz, /metrics, /version."""
+"""Is it up, is it ready, how is it doing: /healthz, /readyz, /metrics."""
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Mapping
 from datetime import datetime
 
+from asyncpg.exceptions import PostgresError
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import job_queue, metrics, migrations
 from app.passes.models import Update
@@ -20,16 +23,19 @@ from app.wiring import Services
 
 router = APIRouter(include_in_schema=False)
 
-WARN_DAYS = 30
+# asyncpg's own errors come through as they are while a connection is opened.
+DATABASE_AWAY = (SQLAlchemyError, PostgresError, OSError)
+WARN_DAYS = max(certificates.EXPIRY_WARNING_DAYS)
+DATABASE_SECONDS = 5.0  # a database that hangs is no better than one that is away
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 async def healthz() -> dict[str, str]:
     """The process answers. Says nothing of the database: restarting us would not mend that."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 async def readyz(services: FromServices, now: Now) -> Response:
     """Whether requests can be served: 503 when one of the checks fails. Warnings do not fail."""
     checks = {"database": await _database(services)}
@@ -51,13 +57,12 @@ async def read_metrics(request: Request, services: FromServices, now: Now) -> Re
 
 async def _database(services: Services) -> str:
     try:
-        async with services.sessions() as session:
+        async with asyncio.timeout(DATABASE_SECONDS), services.read_sessions() as session:
             await session.execute(text("SELECT 1"))
-        return (
-            "ok" if await migrations.is_current(services.engine) else "not migrated: run `passbell migrate`"
-        )
-    except (SQLAlchemyError, OSError) as error:
+            is_current = await migrations.is_current(services.engine)
+    except DATABASE_AWAY as error:
         return type(error).__name__
+    return "ok" if is_current else "not migrated: run `passbell migrate`"
 
 
 def _warnings(services: Services, now: datetime) -> list[str]:
@@ -86,21 +91,40 @@ def _permit(request: Request, services: Services) -> None:
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {wanted.get_secret_value()}".encode()):
             raise Problem(401, "unauthorized", "Send PASSBELL_METRICS_TOKEN as a bearer token.")
-    elif not (request.client and ipaddress.ip_address(request.client.host).is_loopback):
+    elif not _is_local(request):
         raise Problem(403, "forbidden", "Set PASSBELL_METRICS_TOKEN to read metrics from other hosts.")
 
 
+def _is_local(request: Request) -> bool:
+    """Whether the reader sits on this machine: a loopback address that no proxy stands in for."""
+    if any(name in request.headers for name in ("x-forwarded-for", "forwarded")):
+        return False
+    try:
+        address = ipaddress.ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
 async def _measure(services: Services, now: datetime) -> None:
-    async with services.sessions() as session:
-        metrics.JOBS.clear()
-        for each in await job_queue.stats(session):
-            metrics.JOBS.labels(each.kind, each.state).set(each.count)
-        owed = select(func.count(), func.min(Update.wanted_at)).where(
-            Update.wanted_version > Update.sent_version
-        )
-        behind, oldest = (await session.execute(owed)).one()
-    metrics.PASSES_BEHIND.set(behind)
-    metrics.OLDEST_OWED_SECONDS.set((now - oldest).total_seconds() if oldest else 0)
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS), services.read_sessions() as session:
+            await _measure_database(session, now)
+        metrics.DATABASE_UP.set(1)
+    except DATABASE_AWAY:  # the very moment when the rest must be readable
+        metrics.DATABASE_UP.set(0)
     metrics.PUSH_STOPPED.set(1 if services.push_stop.seconds_left(now) else 0)
     for name, days in _certificate_days(services, now).items():
         metrics.CERTIFICATE_DAYS.labels(name).set(days)
+
+
+async def _measure_database(session: AsyncSession, now: datetime) -> None:
+    jobs = await job_queue.stats(session)
+    owed = select(func.count(), func.min(Update.wanted_at)).where(Update.wanted_version > Update.sent_version)
+    behind, oldest = (await session.execute(owed)).one()
+    metrics.JOBS.clear()
+    for each in jobs:
+        metrics.JOBS.labels(each.kind, each.state).set(each.count)
+    metrics.PASSES_BEHIND.set(behind)
+    metrics.OLDEST_OWED_SECONDS.set((now - oldest).total_seconds() if oldest else 0)

@@ -4,14 +4,14 @@ import asyncio
 import time
 from typing import Any
 
-import orjson
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.db import new_id
 from app.metrics import REQUEST_SECONDS, REQUESTS
-from app.web.errors import DOCS, MEDIA_TYPE
+from app.web.errors import refusal, unexpected
 
 log = structlog.get_logger("passbell.access")
 
@@ -21,7 +21,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-QUIET = ("/healthz", "/readyz", "/metrics", "/static")
+QUIET = ("/healthz", "/readyz", "/metrics")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Edge:
@@ -38,8 +39,10 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id = new_id("req")
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)  # in every line this request logs
         scope.setdefault("state", {})["request_id"] = request_id
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 0
 
         async def send_marked(message: Message) -> None:
             nonlocal status
@@ -53,24 +56,25 @@ class Edge:
 
         try:
             await self._app(scope, receive, send_marked)
+        except Exception:
+            # The server logs whatever goes on from here, but its own answer would lack the headers.
+            if not status:
+                await unexpected(Request(scope))(scope, receive, send_marked)
+            raise
         finally:
-            _note(scope, request_id, status, time.perf_counter() - started)
+            _note(scope, status, time.perf_counter() - started)
 
 
-def _note(scope: Scope, request_id: str, status: int, seconds: float) -> None:
+def _note(scope: Scope, status: int, seconds: float) -> None:
     route = _route_of(scope)
-    REQUESTS.labels(scope["method"], route, status).inc()
+    # A caller may invent any method: each would be a time series of its own.
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    REQUESTS.labels(method, route, status).inc()
     REQUEST_SECONDS.labels(route).observe(seconds)
+    path: str = scope["path"]
     # After a push every phone asks, and a line for each "nothing new" would cost more than its answer.
-    if status not in (204, 304) and not scope["path"].startswith(QUIET):
-        log.info(
-            "request",
-            method=scope["method"],
-            path=scope["path"],
-            status=status,
-            ms=round(seconds * 1000, 1),
-            request_id=request_id,
-        )
+    if status not in (204, 304) and path not in QUIET and not path.startswith("/static/"):
+        log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
 
 
 def _route_of(scope: Scope) -> str:
@@ -90,43 +94,39 @@ class BodyDeadline:
             await self._app(scope, receive, send)
             return
         deadline = asyncio.get_running_loop().time() + self._seconds
-        is_complete, has_answered = False, False
+        is_complete, has_answered, is_late = False, False, False
 
         async def receive_in_time() -> Message:
-            nonlocal is_complete
+            nonlocal is_complete, is_late
             if is_complete:
                 return await receive()
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                is_late = True
+                raise
             is_complete = not message.get("more_body", False)
             return message
 
         async def send_noted(message: Message) -> None:
             nonlocal has_answered
+            if is_late and not has_answered:
+                return  # the endpoint took the lateness for a broken body; the answer below says more
             has_answered = True
             await send(message)
 
         try:
             await self._app(scope, receive_in_time, send_noted)
         except TimeoutError:
-            if is_complete or has_answered:
+            if not is_late or has_answered:
                 raise
-            await _answer_late(send, self._seconds)
+        if is_late and not has_answered:
+            detail = f"the request body did not arrive within {self._seconds:g} seconds"
+            late = refusal(Request(scope), 408, "body_too_slow", detail, headers={"Connection": "close"})
+            await late(scope, receive, send)
 
 
 def _has_body(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
-
-
-async def _answer_late(send: Send, seconds: float) -> None:
-    detail = f"The request body did not arrive within {seconds:g} seconds."
-    body = {"type": f"{DOCS}body_too_slow", "title": "Body too slow", "status": 408, "code": "body_too_slow"}
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 408,
-            "headers": [(b"content-type", MEDIA_TYPE.encode()), (b"connection", b"close")],
-        }
-    )
-    await send({"type": "http.response.body", "body": orjson.dumps(body | {"detail": detail})})

@@ -10,11 +10,11 @@ from fastapi.responses import Response
 
 from app.passes import trace
 from app.passes.content import content_of
-from app.passes.issue import UnknownLink, authentication_token, by_link
+from app.passes.issue import authentication_token, by_link
 from app.wallets.apple.pass_file import MEDIA_TYPE
 from app.wallets.apple.wallet import Preview
 from app.web.apple_passkit import http_date
-from app.web.dependencies import FromServices, Language, Now, Transaction
+from app.web.dependencies import FromServices, Language, Now, Reading, Transaction
 from app.web.errors import Problem
 from app.web.rendering import page
 
@@ -31,26 +31,36 @@ IN_APP = (
     "VKClient",
     "TikTok",
     "musical_ly",
+    "Snapchat",
+    "Pinterest",
+    "; wv)",  # Android's WebView, whatever the app
 )
+IOS = ("iPhone", "iPad", "iPod")
 
 Device = Literal["apple", "android", "desktop"]
 
 
 @dataclass(frozen=True)
 class Visitor:
+    """Who looks at the page. `is_mac`: a Mac or an iPad, which calls itself one; both can add a pass."""
+
     device: Device
     in_app: bool
+    is_mac: bool = False
 
 
 def visitor(user_agent: str) -> Visitor:
     """What kind of device and browser asks. Unknown ones are desktops: they get the QR code."""
     in_app = any(mark in user_agent for mark in IN_APP)
-    if any(mark in user_agent for mark in ("iPhone", "iPad", "iPod")):
-        return Visitor("apple", in_app)
-    return Visitor("android" if "Android" in user_agent else "desktop", in_app)
+    if any(mark in user_agent for mark in IOS):
+        # Every browser there says Safari; an app's bare web view does not.
+        return Visitor("apple", in_app or "Safari/" not in user_agent)
+    if "Android" in user_agent:
+        return Visitor("android", in_app)
+    return Visitor("desktop", in_app, is_mac="Macintosh" in user_agent)
 
 
-@router.get("/{token}")
+@router.api_route("/{token}", methods=["GET", "HEAD"])
 async def show(
     token: str,
     request: Request,
@@ -60,19 +70,21 @@ async def show(
     now: Now,
 ) -> Response:
     """The card. Opening it changes nothing but the evidence: link scanners open links too."""
-    try:
-        issued, link = await by_link(session, token, now=now)
-    except UnknownLink:
-        return page(request, services.texts, "link_unknown.html", language=language, status=404)
+    issued, link = await by_link(session, token, now=now)
     if services.apple is None:
         raise Problem(503, "apple_not_configured", "No Apple certificate is set yet: see `passbell doctor`.")
     pretended = request.query_params.get("as") if services.settings.mode == "demo" else None
     who = visitor(pretended or request.headers.get("user-agent", ""))
-    if link.opened_at is None:
-        link.opened_at = now
-    await trace.record(
-        session, issued.program_id, [issued.id], trace.LINK_OPENED, details={"device": who.device}, now=now
-    )
+    if request.method == "GET":
+        link.opened_at = link.opened_at or now
+        await trace.record(
+            session,
+            issued.program_id,
+            [issued.id],
+            trace.LINK_OPENED,
+            details={"device": who.device},
+            now=now,
+        )
     content = await content_of(session, issued, language=language)
     preview = services.apple.preview(issued.template, content, serial_number=issued.serial_number)
     here = f"{services.settings.link_url}/p/{token}"
@@ -83,7 +95,7 @@ async def show(
         language=language,
         token=token,
         visitor=who,
-        state=issued.state,
+        is_voided=content.voided,
         program_name=content.values["program_name"],
         points=content.values["points"],
         card=_card(preview, f"/p/{token}/images"),
@@ -92,8 +104,10 @@ async def show(
     )
 
 
-@router.get("/{token}/card.pkpass")
-async def download(token: str, services: FromServices, session: Transaction, now: Now) -> Response:
+@router.api_route("/{token}/card.pkpass", methods=["GET", "HEAD"])
+async def download(
+    token: str, request: Request, services: FromServices, session: Transaction, now: Now
+) -> Response:
     """The signed pass. Its address is as secret as the page's."""
     issued, _ = await by_link(session, token, now=now)
     if services.apple is None:
@@ -106,9 +120,10 @@ async def download(token: str, services: FromServices, session: Transaction, now
         authentication_token=authentication_token(services.secret_key, issued.serial_number),
         now=now,
     )
-    await trace.record(
-        session, issued.program_id, [issued.id], trace.DOWNLOADED, version=issued.version, now=now
-    )
+    if request.method == "GET":
+        await trace.record(
+            session, issued.program_id, [issued.id], trace.DOWNLOADED, version=issued.version, now=now
+        )
     headers = {
         "Content-Disposition": 'attachment; filename="card.pkpass"',
         "Cache-Control": "no-store",
@@ -118,7 +133,7 @@ async def download(token: str, services: FromServices, session: Transaction, now
 
 
 @router.get("/{token}/images/{name}")
-async def image(token: str, name: str, services: FromServices, session: Transaction, now: Now) -> Response:
+async def image(token: str, name: str, services: FromServices, session: Reading, now: Now) -> Response:
     """A picture of this card, as its preview on the page shows it."""
     issued, _ = await by_link(session, token, now=now)
     content = await content_of(session, issued)

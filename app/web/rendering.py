@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import QueryParams
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from app.i18n import LANGUAGES, Texts, choose_language
 
@@ -25,8 +28,18 @@ DEMO_POLICY = PUBLIC_POLICY.replace("frame-ancestors 'none'", "frame-ancestors '
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский", "kk": "Қазақша"}
 
 
+YEAR_SECONDS = 31_536_000
+FOR_EVER = f"public, max-age={YEAR_SECONDS}, immutable"
+PROBLEMS = {404: "not_found", 405: "not_found", 503: "unavailable"}  # texts under [problem]
+
+
 class PageNotFound(Exception):
     """A person followed an address where there is no page; answered with a page that says so."""
+
+
+def is_for_people(path: str) -> bool:
+    """Whether a person stands behind an address, who wants a page; programs get problem+json."""
+    return path in ("/", "/join", "/p") or path.startswith(("/join/", "/p/"))
 
 
 @cache
@@ -59,23 +72,45 @@ def page(
     **context: object,
 ) -> HTMLResponse:
     """A page in this language. Texts are `t("join.send")` in the template."""
-    spoken = language if language in LANGUAGES else LANGUAGES[0]
     html = _PAGES.get_template(name).render(
-        request=request, t=partial(texts.get, spoken), language=language, languages=languages, **context
+        t=partial(texts.get, language),
+        language=language,
+        language_urls={each: f"?{request.url.include_query_params(lang=each).query}" for each in languages},
+        **context,
     )
     response = HTMLResponse(html, status)
     is_demo = request.app.state.services.settings.mode == "demo"
     response.headers["Content-Security-Policy"] = DEMO_POLICY if is_demo else PUBLIC_POLICY
     response.headers["Cache-Control"] = "no-store"
     if request.query_params.get("lang") == language:
-        response.set_cookie("lang", language, max_age=31_536_000, httponly=True, samesite="lax")
+        is_https = request.url.scheme == "https"
+        response.set_cookie(
+            "lang", language, max_age=YEAR_SECONDS, httponly=True, samesite="lax", secure=is_https
+        )
     return response
 
 
-async def not_found_page(request: Request, _error: Exception) -> HTMLResponse:
-    """The answer to PageNotFound."""
+def error_page(request: Request, status: int, name: str = "problem.html") -> HTMLResponse:
+    """A page that says in the reader's language what went wrong and what to do."""
     language = choose_language(
         request.query_params.get("lang") or request.cookies.get("lang"),
         request.headers.get("accept-language"),
     )
-    return page(request, request.app.state.services.texts, "not_found.html", language=language, status=404)
+    return page(
+        request,
+        request.app.state.services.texts,
+        name,
+        language=language,
+        status=status,
+        problem=PROBLEMS.get(status, "failed" if status >= 500 else "refused"),
+    )
+
+
+class StaticAssets(StaticFiles):
+    """static/: what is asked for by its content's hash may be kept for ever, the rest asks again."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        is_named = QueryParams(scope["query_string"]).get("v") is not None
+        response.headers["Cache-Control"] = FOR_EVER if is_named else "no-cache"
+        return response

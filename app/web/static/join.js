@@ -3,50 +3,52 @@
 const form = document.getElementById("join");
 const proof = document.getElementById("proof");
 const button = form.querySelector("button[type=submit]");
-const challenge = form.dataset;
+const { challenge, salt, max, signature, worker: workerUrl } = form.dataset;
+const PATIENCE_MS = 20_000; // a very slow phone sends without the proof rather than never
 
-const solved = challenge.challenge && globalThis.crypto?.subtle ? solve() : Promise.resolve("");
+// Web Crypto is there on https and on this machine only.
+const solved = challenge && globalThis.crypto?.subtle ? solve().catch(() => "") : Promise.resolve("");
 
 function solve() {
   return new Promise((resolve) => {
-    const worker = new Worker(challenge.worker);
+    const worker = new Worker(workerUrl);
     worker.onmessage = ({ data: number }) => {
       worker.terminate();
-      resolve(number === null ? "" : btoa(JSON.stringify({
-        algorithm: "SHA-256", challenge: challenge.challenge, number,
-        salt: challenge.salt, signature: challenge.signature,
-      })));
+      resolve(number === null ? "" : btoa(JSON.stringify({ algorithm: "SHA-256", challenge, number, salt, signature })));
     };
     worker.onerror = () => resolve("");
-    worker.postMessage({ salt: challenge.salt, challenge: challenge.challenge, max: Number(challenge.max) });
+    worker.postMessage({ salt, challenge, max: Number(max) });
   });
 }
 
-function complain(input, text) {
-  const field = input.closest(".field");
-  const id = `${input.name}-mistake`;
-  field.querySelector(".mistake")?.remove();
-  input.removeAttribute("aria-invalid");
-  if (!text) return;
-  const note = Object.assign(document.createElement("p"), { className: "mistake", id, textContent: text });
-  field.append(note);
-  input.setAttribute("aria-invalid", "true");
-  input.setAttribute("aria-describedby", id);
+const patience = () => new Promise((resolve) => setTimeout(resolve, PATIENCE_MS, ""));
+
+function complain(field, text) {
+  field.querySelector(".mistake").textContent = text;
+  for (const input of field.querySelectorAll("input")) {
+    if (text) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
+  }
+}
+
+function isEmpty(input) {
+  if (input.type === "radio") return !form.querySelector(`input[name="${input.name}"]:checked`);
+  return input.type === "checkbox" ? !input.checked : !input.value.trim();
 }
 
 function firstEmpty() {
   let first = null;
   for (const input of form.querySelectorAll("[required]")) {
-    const group = form.elements[input.name];
-    const isEmpty = input.type === "radio" ? !group.value : input.type === "checkbox" ? !input.checked : !input.value.trim();
-    complain(input, isEmpty ? ("consent" in input.dataset ? challenge.consent : challenge.required) : "");
-    if (isEmpty && !first) first = input;
+    const empty = isEmpty(input);
+    const { consent, required } = form.dataset;
+    complain(input.closest(".field"), empty ? ("consent" in input.dataset ? consent : required) : "");
+    if (empty) first ??= input;
   }
   return first;
 }
 
 form.addEventListener("input", ({ target }) => {
-  if (target.getAttribute("aria-invalid")) complain(target, "");
+  if (target.getAttribute("aria-invalid")) complain(target.closest(".field"), "");
 });
 
 form.addEventListener("submit", async (event) => {
@@ -55,9 +57,12 @@ form.addEventListener("submit", async (event) => {
   const empty = firstEmpty();
   if (empty) return empty.focus();
   button.setAttribute("aria-busy", "true");
-  button.textContent = challenge.sending;
-  proof.value = await solved;
+  button.textContent = document.getElementById("status").textContent = form.dataset.sending;
+  proof.value = await Promise.race([solved, patience()]);
   form.submit();
 });
 
-form.querySelector('[aria-invalid="true"]')?.focus();
+// Back to a page kept in memory: its proof is spent and its button says that it is sending.
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted && button.getAttribute("aria-busy")) location.reload();
+});

@@ -6,8 +6,14 @@ card.data = JSON.parse(document.getElementById("card-data").textContent);
 document.documentElement.style.setProperty("--card", card.data.pass.backgroundColor ?? "");
 
 for (const button of document.querySelectorAll("[data-copy]")) {
+  const link = document.getElementById("link");
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.textContent = button.dataset.copied;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = button.dataset.copied;
+    } catch {
+      link.focus(); // an app's own window may not let us copy: then the person does
+      link.select();
+    }
   });
 }
