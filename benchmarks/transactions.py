@@ -47,9 +47,13 @@ async def main() -> None:
     for kind in options.databases:
         async with database(kind) as url:
             account_ids, key = await seed(url, options.accounts)
-            async with served(url) as port:
+            async with served(url) as (port, process_id):
                 await load(port, account_ids, key, options.connections, WARM_UP_SECONDS)
+                began = cpu_seconds(process_id)
                 result = await load(port, account_ids, key, options.connections, options.seconds)
+                # Of the server alone: comparable on a machine that is busy with other things too.
+                cpu_ms = (cpu_seconds(process_id) - began) * 1000 / result["transactions"]
+                result["server_cpu_ms_each"] = round(cpu_ms, 3)
         print(json.dumps({"benchmark": "transactions", "database": kind, **result}), flush=True)
 
 
@@ -124,13 +128,14 @@ async def seed(url: str, count: int) -> tuple[list[str], str]:
 
 
 @asynccontextmanager
-async def served(url: str) -> AsyncIterator[int]:
-    """One uvicorn process on a free port, without a worker inside."""
+async def served(url: str) -> AsyncIterator[tuple[int, int]]:
+    """One uvicorn process on a free port, without a worker inside: its port and process id."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {
             "PASSBELL_DATABASE_URL": url,
             "PASSBELL_DATA_DIR": folder,
             "PASSBELL_WORKER": "false",
+            "PASSBELL_LOG_LEVEL": "warning",  # a line per request is the log's cost, not the door's
             "PASSBELL_PASS_TEMPLATES_DIR": str(ROOT / "pass_templates"),
         }
         arguments = [sys.executable, "-m", "benchmarks.serving"]
@@ -139,10 +144,16 @@ async def served(url: str) -> AsyncIterator[int]:
         )
         try:
             assert server.stdout is not None
-            yield int(await asyncio.to_thread(server.stdout.readline))
+            yield int(await asyncio.to_thread(server.stdout.readline)), server.pid
         finally:
             server.terminate()
             server.wait(10)
+
+
+def cpu_seconds(process_id: int) -> float:
+    """The processor time a process has used so far, in the program and in the system (Linux)."""
+    fields = Path(f"/proc/{process_id}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def load(
