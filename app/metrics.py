@@ -13,7 +13,9 @@ PUSHES = Counter("passbell_pushes_total", "Pushes by what the push service answe
 MESSAGES = Counter(
     "passbell_messages_total", "SMS and e-mails by what became of them", ["channel", "outcome"]
 )
-PUSH_STOPPED = Gauge("passbell_push_stopped", "1 while pushes pause because our credentials were refused")
+PUSH_STOPPED = Gauge(
+    "passbell_push_stopped", "1 while pushes pause because our credentials were refused", ["service"]
+)
 DATABASE_UP = Gauge("passbell_database_up", "1 when the database answered this reading")
 JOBS = Gauge("passbell_jobs", "Jobs in the queue", ["kind", "state"])
 PASSES_BEHIND = Gauge("passbell_passes_behind", "Passes whose wallet is owed a newer version")

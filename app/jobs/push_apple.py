@@ -12,6 +12,7 @@ from typing import cast
 
 import structlog
 
+from app import metrics
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import JsonScalar, Retry
 from app.passes import devices, outbox
@@ -42,7 +43,9 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
     Read, send, write: no transaction is open while the push service answers. One device's failure does not
     keep the others waiting, and the retry tells only those that failed.
 
-    Raises the first failure, after everything is written down.
+    A device that can never be told (its service has no settings, its token is refused) is noted and owed
+    nothing: it hears of the next change, or asks by itself. Raises the TemporaryFailure that ends soonest,
+    after everything is written down.
     """
     pass_id = str(args["pass_id"])
     async with services.sessions.begin() as session:
@@ -55,7 +58,7 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
 
     told = await asyncio.gather(*(_tell(services, target) for target in taken.targets))
 
-    failures = [each.failure for each in told if each.failure is not None]
+    failures = [each.failure for each in told if isinstance(each.failure, TemporaryFailure)]
     async with services.sessions.begin() as session:
         await devices.record_pushes(
             session,
@@ -70,25 +73,41 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
         else:
             await outbox.mark_sent(session, taken)
     if failures:
-        raise failures[0]
+        raise min(failures, key=lambda failure: failure.retry_after_seconds or 0.0)
 
 
 async def _tell(services: Services, target: outbox.Target) -> Told:
+    told = await _push(services, target)
+    metrics.PUSHES.labels(told.target.push_service, _outcome(told)).inc()
+    return told
+
+
+def _outcome(told: Told) -> str:
+    if told.result is not None:
+        return told.result.outcome.value
+    return "failed" if isinstance(told.failure, TemporaryFailure) else "refused"
+
+
+async def _push(services: Services, target: outbox.Target) -> Told:
     known = PushTarget(push_service=cast(PushService, target.push_service), push_token=target.push_token)
     if services.pushers is None:
         return Told(known, None, TemporaryFailure("no Apple certificate is set: see `passbell doctor`"))
-    stopped = services.push_stop.seconds_left(services.clock())
+    stopped = services.push_stop.seconds_left(known.push_service, services.clock())
     if stopped:
-        return Told(known, None, TemporaryFailure("pushes are stopped", retry_after_seconds=stopped))
+        waiting = f"pushes to {known.push_service} are stopped"
+        return Told(known, None, TemporaryFailure(waiting, retry_after_seconds=stopped))
     try:
         return Told(known, await services.pushers.notify(known), None)
     except PushRejected as rejection:
         # Our credentials are refused: every further push would be too, and Apple counts them. The pass
         # stays owed, and one push after the pause finds out whether someone has mended it.
-        pause = services.push_stop.stop(str(rejection), services.clock())
-        log.error("push.stopped", reason=str(rejection), seconds=pause)
+        pause = services.push_stop.stop(known.push_service, str(rejection), services.clock())
+        log.error("push.stopped", service=known.push_service, reason=str(rejection), seconds=pause)
         return Told(known, None, TemporaryFailure(str(rejection), retry_after_seconds=pause))
-    except (TemporaryFailure, PermanentFailure) as failure:
+    except PermanentFailure as failure:
+        log.warning("push.refused", service=known.push_service, reason=str(failure))
+        return Told(known, None, failure)
+    except TemporaryFailure as failure:
         return Told(known, None, failure)
 
 

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import metrics
 from app.channels.email import Email
 from app.channels.sms import CannotAsk, OutcomeUnknown, SendResult, Sms
 from app.db import locked
@@ -105,12 +106,13 @@ async def _hand_over(services: Services, message: Message) -> SendResult:
 
 async def _record(services: Services, message_id: str, *, state: str, error: str) -> None:
     async with services.sessions.begin() as session:
-        await _set(session, message_id, state=state, error=error[:256])
+        channel = await _set(session, message_id, state=state, error=error[:256])
+    _count(channel, "retried" if state == "queued" else state)
 
 
 async def _record_sent(services: Services, message_id: str, result: SendResult) -> None:
     async with services.sessions.begin() as session:
-        await _set(
+        channel = await _set(
             session,
             message_id,
             state="sent",
@@ -121,10 +123,18 @@ async def _record_sent(services: Services, message_id: str, result: SendResult) 
             currency=result.currency,
             sent_at=services.clock(),
         )
+    _count(channel, "sent")
 
 
-async def _set(session: AsyncSession, message_id: str, **values: object) -> None:
-    # A receipt may have overtaken us: what is delivered or failed for good stays so.
-    await session.execute(
-        update(Message).where(Message.id == message_id, Message.state == "sending").values(**values)
-    )
+async def _set(session: AsyncSession, message_id: str, **values: object) -> str | None:
+    """Note what became of a message; its channel, or None where a receipt has overtaken us.
+
+    What is delivered or failed for good stays so.
+    """
+    statement = update(Message).where(Message.id == message_id, Message.state == "sending").values(**values)
+    return await session.scalar(statement.returning(Message.channel))
+
+
+def _count(channel: str | None, outcome: str) -> None:
+    if channel is not None:
+        metrics.MESSAGES.labels(channel, outcome).inc()

@@ -5,6 +5,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from datetime import datetime
+from typing import get_args
 
 from asyncpg.exceptions import PostgresError
 from fastapi import APIRouter, Request
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import job_queue, metrics, migrations
 from app.passes.models import Update
 from app.wallets.apple import certificates
+from app.wallets.apple.push import PushService
 from app.web.dependencies import FromServices, Now
 from app.web.errors import Problem
 from app.wiring import Services
@@ -72,8 +74,8 @@ def _warnings(services: Services, now: datetime) -> list[str]:
     for name, days in _certificate_days(services, now).items():
         if days <= WARN_DAYS:
             found.append(f"the {name} certificate expires in {days} days")
-    if services.push_stop.reason:
-        found.append(f"pushes are stopped: {services.push_stop.reason}")
+    for service, reason in services.push_stop.reasons(now).items():
+        found.append(f"pushes to {service} are stopped: {reason}")
     return found
 
 
@@ -114,7 +116,9 @@ async def _measure(services: Services, now: datetime) -> None:
         metrics.DATABASE_UP.set(1)
     except DATABASE_AWAY:  # the very moment when the rest must be readable
         metrics.DATABASE_UP.set(0)
-    metrics.PUSH_STOPPED.set(1 if services.push_stop.seconds_left(now) else 0)
+    stopped = services.push_stop.reasons(now)
+    for service in get_args(PushService):
+        metrics.PUSH_STOPPED.labels(service).set(1 if service in stopped else 0)
     for name, days in _certificate_days(services, now).items():
         metrics.CERTIFICATE_DAYS.labels(name).set(days)
 

@@ -1,8 +1,7 @@
-from datetime import timedelta
-
 import pytest
 from sqlalchemy import select
 
+from app import metrics
 from app.errors import TemporaryFailure
 from app.jobs.push_apple import push_apple
 from app.passes import devices, trace, versions
@@ -12,12 +11,12 @@ from tests.make import NOON, make_issued
 TOKEN, OTHER = "a" * 64, "b" * 64
 
 
-async def install(session, issued, push_token, device="phone"):
+async def install(session, issued, push_token, device="phone", push_service="apns"):
     await devices.register(
         session,
         issued.serial_number,
         device_library_identifier=device,
-        push_service="apns",
+        push_service=push_service,
         push_token=push_token,
         now=NOON,
     )
@@ -96,16 +95,18 @@ async def test_after_a_failure_only_the_phone_that_was_not_told_is_told_again(se
     assert await owed(services) == 0
 
 
-async def test_refused_credentials_stop_every_push_until_the_pause_is_over(services, world, changed):
+async def test_refused_credentials_stop_every_push_until_the_pause_is_over(clock, services, world, changed):
     world.apns.refuse(TOKEN, "BadCertificate", times=1)
 
     for _ in range(3):
         with pytest.raises(TemporaryFailure):
             await push_apple(services, {"pass_id": changed.id})
 
-    assert services.push_stop.seconds_left(NOON) == 300
+    assert services.push_stop.seconds_left("apns", NOON) == 300
+    assert services.push_stop.reasons(NOON) == {"apns": "APNs answered 403 BadCertificate"}
     assert await owed(services) == 1
-    assert services.push_stop.seconds_left(NOON + timedelta(seconds=301)) == 0
+    clock.tick(301)
+    assert services.push_stop.seconds_left("apns", clock()) == 0
     await push_apple(services, {"pass_id": changed.id})
     assert await owed(services) == 0
 
@@ -119,3 +120,59 @@ async def test_a_pass_on_no_phone_is_owed_nothing_more(services, world):
 
     assert await owed(services) == 0
     assert world.apns.accepted == []
+
+
+async def test_a_device_whose_service_has_no_settings_is_noted_and_keeps_nobody_waiting(
+    services, world, changed
+):
+    async with services.sessions.begin() as session:
+        await install(session, changed, OTHER, device="android", push_service="pass2u")
+    before = pushes("pass2u", "refused")
+
+    await push_apple(services, {"pass_id": changed.id})
+
+    assert [push.push_token for push in world.apns.accepted] == [TOKEN]
+    assert await owed(services) == 0
+    assert "push_refused" in await kinds(services, changed)
+    assert pushes("pass2u", "refused") == before + 1
+
+
+async def test_a_device_that_can_never_be_told_does_not_end_the_tries_for_another(services, world, changed):
+    async with services.sessions.begin() as session:
+        await install(session, changed, OTHER, device="android", push_service="pass2u")
+    world.apns.refuse(TOKEN, "ServiceUnavailable", times=1)
+
+    with pytest.raises(TemporaryFailure):
+        await push_apple(services, {"pass_id": changed.id})
+    assert await owed(services) == 1
+    await push_apple(services, {"pass_id": changed.id})
+
+    assert [push.push_token for push in world.apns.accepted] == [TOKEN]
+    assert await owed(services) == 0
+
+
+async def test_a_service_that_refuses_our_key_does_not_stop_the_others(services, world, changed):
+    services.push_stop.stop("walletpasses", "wrong key", NOON)
+    accepted = pushes("apns", "accepted")
+
+    await push_apple(services, {"pass_id": changed.id})
+
+    assert await owed(services) == 0
+    assert pushes("apns", "accepted") == accepted + 1
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+async def test_the_job_returns_as_soon_as_the_first_of_its_phones_can_be_told(services, world, changed):
+    async with services.sessions.begin() as session:
+        await install(session, changed, OTHER, device="android", push_service="walletpasses")
+    services.push_stop.stop("walletpasses", "wrong key", NOON)
+    world.apns.refuse(TOKEN, "ServiceUnavailable", times=1)
+
+    with pytest.raises(TemporaryFailure) as caught:
+        await push_apple(services, {"pass_id": changed.id})
+
+    assert caught.value.retry_after_seconds is None
+
+
+def pushes(service, outcome):
+    return metrics.PUSHES.labels(service, outcome)._value.get()

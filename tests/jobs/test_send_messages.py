@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
+from app import metrics
 from app.errors import PermanentFailure, TemporaryFailure
 from app.jobs.send_messages import PATIENCE_SECONDS, send_message
 from app.members import messages
@@ -50,6 +51,21 @@ async def test_a_message_is_handed_over_once_with_its_price(services, world, wri
     sent = await read(services, message_id)
     assert (sent.state, sent.segments, sent.currency, sent.sent_at) == ("sent", 1, "RUB", NOON)
     assert sent.provider_id
+
+
+async def test_messages_are_counted_by_what_became_of_them(services, world, write):
+    def counted(outcome):
+        return metrics.MESSAGES.labels("sms", outcome)._value.get()
+
+    before = [counted(outcome) for outcome in ("sent", "retried")]
+    message_id = await write("+79161234501")  # refused once
+
+    with pytest.raises(TemporaryFailure):
+        await send_message(services, {"message_id": message_id})
+    for _ in range(2):
+        await send_message(services, {"message_id": message_id})
+
+    assert [counted(outcome) for outcome in ("sent", "retried")] == [each + 1 for each in before]
 
 
 async def test_a_busy_gateway_is_tried_again(services, world, write):

@@ -1,25 +1,26 @@
-"""A pause of all pushes after the push service refused our credentials."""
+"""A pause of the pushes to one service after it refused our credentials."""
 
 from datetime import datetime, timedelta
 
 
 class PushStop:
-    """Pauses all pushes of this process after the push service refused our credentials."""
+    """Pauses this process's pushes to a service that refused our credentials; the others go on."""
 
     PAUSE_SECONDS = 300.0
 
     def __init__(self) -> None:
-        self.reason: str | None = None
-        self._until: datetime | None = None
+        self._stopped: dict[str, tuple[str, datetime]] = {}  # why and until when, by service
 
-    def stop(self, reason: str, now: datetime) -> float:
-        """Stop; for how many seconds."""
-        self.reason, self._until = reason, now + timedelta(seconds=self.PAUSE_SECONDS)
+    def stop(self, service: str, reason: str, now: datetime) -> float:
+        """Stop pushing to a service ("apns"); for how many seconds."""
+        self._stopped[service] = (reason, now + timedelta(seconds=self.PAUSE_SECONDS))
         return self.PAUSE_SECONDS
 
-    def seconds_left(self, now: datetime) -> float:
-        """How long pushes are still stopped; 0.0 when they may go."""
-        if self._until is None or now >= self._until:
-            self.reason = self._until = None
-            return 0.0
-        return (self._until - now).total_seconds()
+    def seconds_left(self, service: str, now: datetime) -> float:
+        """How long pushes to a service are still stopped; 0.0 when they may go."""
+        _, until = self._stopped.get(service, ("", now))
+        return max(0.0, (until - now).total_seconds())
+
+    def reasons(self, now: datetime) -> dict[str, str]:
+        """Why pushes are stopped just now, by service."""
+        return {service: reason for service, (reason, until) in self._stopped.items() if now < until}
