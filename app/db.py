@@ -78,8 +78,25 @@ def new_id(prefix: str) -> str:
 
     Ids of one kind sort by age, so a page cursor is an id and new rows land at the end of the index.
     """
-    number = (int(time.time() * 1000) << 80) | secrets.randbits(80)
+    number = _numbers.next()
     return f"{prefix}_{''.join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))}"
+
+
+class _Numbers:
+    """Numbers of 128 bits: milliseconds, then random bits; in one process each is above the one before."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> int:
+        number = (int(time.time() * 1000) << 80) | secrets.randbits(80)
+        if number <= self._last:  # the same millisecond: lines of one story must keep their order
+            number = self._last + 1 + secrets.randbits(40)
+        self._last = number
+        return number
+
+
+_numbers = _Numbers()
 
 
 def open_engine(database_url: str) -> AsyncEngine:

@@ -1,72 +1,93 @@
 """What a pass shows: the member, the account and the programme, filled into a neutral PassContent."""
 
-from datetime import datetime
-from typing import cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.members.models import Account, Member, Program, Tier
 from app.passes.models import Pass
-from app.wallets.content import PassContent
+from app.wallets.content import PassContent, Value
 
-Scalar = str | int | datetime | None
+# Columns, not objects: after a campaign every phone comes for its pass, and each object costs more than
+# the signature does.
+_OF_A_PASS = select(
+    Pass.id,
+    Pass.program_id,
+    Pass.member_id,
+    Pass.template,
+    Pass.state,
+    Pass.message,
+    Pass.expires_at,
+    Pass.version,
+    Pass.last_modified,
+).where(Pass.serial_number == bindparam("serial_number"))
 
-
-async def content_of(session: AsyncSession, issued: Pass, *, language: str | None = None) -> PassContent:
-    """What this pass shows now, in the member's language or the one asked for. One query."""
-    query = (
-        select(Member, Account, Program, Tier)
-        .join(Account, Account.id == Member.account_id)
-        .join(Program, Program.id == Member.program_id)
-        .outerjoin(Tier, Tier.id == Account.tier_id)
-        .where(Member.id == issued.member_id)
+_OF_A_MEMBER = (
+    select(
+        Member.name,
+        Member.card_number,
+        Member.language,
+        Member.birthday,
+        Member.answers,
+        Member.state,
+        Member.created_at,
+        Account.balance,
+        Program.name.label("program_name"),
+        Program.currency,
+        Program.country,
+        Program.time_zone,
+        Tier.code.label("tier_code"),
+        Tier.names.label("tier_names"),
     )
-    member, account, program, tier = (await session.execute(query)).one()
-    return fill(issued, member, account, program, tier, language=language)
+    .join(Account, Account.id == Member.account_id)
+    .join(Program, Program.id == Member.program_id)
+    .outerjoin(Tier, Tier.id == Account.tier_id)
+    .where(Member.id == bindparam("member_id"))
+)
 
 
-def fill(
-    issued: Pass,
-    member: Member,
-    account: Account,
-    program: Program,
-    tier: Tier | None,
-    *,
-    language: str | None = None,
+async def issued_as(session: AsyncSession, serial_number: str) -> Row[Any]:
+    """The pass with this serial number, as the columns that serving it needs.
+
+    Raises sqlalchemy.exc.NoResultFound when there is none.
+    """
+    return (await session.execute(_OF_A_PASS, {"serial_number": serial_number})).one()
+
+
+async def content_of(
+    session: AsyncSession, issued: Pass | Row[Any], *, language: str | None = None
 ) -> PassContent:
-    """The content of a pass from the rows it depends on. Pure."""
-    spoken = language or member.language
-    zone = ZoneInfo(program.time_zone)
-    values: dict[str, object] = {
-        "program_name": program.name,
-        "member_name": member.name,
-        "card_number": member.card_number,
-        "points": account.balance,
-        "tier": _name_of(tier, spoken),
+    """What this pass shows now, in the member's language or the one asked for. One query."""
+    row = (await session.execute(_OF_A_MEMBER, {"member_id": issued.member_id})).one()
+    spoken = language or row.language
+    values: dict[str, Value] = {
+        "program_name": row.program_name,
+        "member_name": row.name,
+        "card_number": row.card_number,
+        "points": row.balance,
+        "tier": _tier_name(row, spoken),
         "message": issued.message,
-        "member_since": member.created_at.astimezone(zone).date(),
-        "birthday": member.birthday,
-        **{f"answer_{key}": _shown(answer) for key, answer in member.answers.items()},
+        "member_since": row.created_at.astimezone(ZoneInfo(row.time_zone)).date(),
+        "birthday": row.birthday,
+        **{f"answer_{key}": _shown(answer) for key, answer in row.answers.items()},
     }
     return PassContent(
-        values=cast("dict[str, str | int | None]", values),
-        barcode=member.card_number,
+        values=values,
+        barcode=row.card_number,
         language=spoken,
-        currency=program.currency,
-        country=program.country,
-        time_zone=program.time_zone,
-        voided=issued.state != "active" or member.state == "blocked",
+        currency=row.currency,
+        country=row.country,
+        time_zone=row.time_zone,
+        voided=issued.state != "active" or row.state == "blocked",
         expires_at=issued.expires_at,
     )
 
 
-def _name_of(tier: Tier | None, language: str) -> str:
-    if tier is None:
-        return ""
-    names = cast("dict[str, str]", tier.names)
-    return names.get(language) or next(iter(names.values()), tier.code)
+def _tier_name(row: Row[Any], language: str) -> str:
+    names = cast("dict[str, str]", row.tier_names or {})
+    return names.get(language) or next(iter(names.values()), row.tier_code or "")
 
 
 def _shown(answer: object) -> str:

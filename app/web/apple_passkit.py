@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import orjson
 import structlog
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -27,7 +27,7 @@ from app.passes import content, devices, trace
 from app.passes.evidence import Evidence
 from app.passes.gathered import PhoneReads
 from app.passes.issue import UnknownPass, authentication_token, is_authentic
-from app.passes.models import DeviceLog, Pass
+from app.passes.models import DeviceLog
 from app.wallets.apple.wallet import AppleWallet
 from app.web.errors import Problem
 from app.wiring import Services
@@ -144,7 +144,7 @@ async def _signed(request: Request, services: Services, apple: AppleWallet, seri
     async with services.read_sessions() as session:
         # The pass before what it shows: if a change comes in between, the phone gets the newer balance
         # under the older date and asks again, never the older one under the newer date.
-        issued = (await session.scalars(select(Pass).where(Pass.serial_number == serial_number))).one()
+        issued = await content.issued_as(session, serial_number)
         shown = await content.content_of(session, issued)
     body = apple.pass_file(
         issued.template,
