@@ -48,7 +48,7 @@ _OF_A_MEMBER = (
 )
 
 
-async def issued_as(session: AsyncSession, serial_number: str) -> Row[Any]:
+async def issued_as(session: AsyncSession, serial_number: str) -> Row[*tuple[Any, ...]]:
     """The pass with this serial number, as the columns that serving it needs.
 
     Raises sqlalchemy.exc.NoResultFound when there is none.
@@ -57,7 +57,7 @@ async def issued_as(session: AsyncSession, serial_number: str) -> Row[Any]:
 
 
 async def content_of(
-    session: AsyncSession, issued: Pass | Row[Any], *, language: str | None = None
+    session: AsyncSession, issued: Pass | Row[*tuple[Any, ...]], *, language: str | None = None
 ) -> PassContent:
     """What this pass shows now, in the member's language or the one asked for. One query."""
     row = (await session.execute(_OF_A_MEMBER, {"member_id": issued.member_id})).one()
@@ -67,7 +67,7 @@ async def content_of(
         "member_name": row.name,
         "card_number": row.card_number,
         "points": row.balance,
-        "tier": _tier_name(row, spoken),
+        "tier": _tier_name(row.tier_code, row.tier_names, spoken),
         "message": issued.message,
         "member_since": row.created_at.astimezone(ZoneInfo(row.time_zone)).date(),
         "birthday": row.birthday,
@@ -85,9 +85,8 @@ async def content_of(
     )
 
 
-def _tier_name(row: Row[Any], language: str) -> str:
-    names = cast("dict[str, str]", row.tier_names or {})
-    return names.get(language) or next(iter(names.values()), row.tier_code or "")
+def _tier_name(code: str | None, names: dict[str, str] | None, language: str) -> str:
+    return (names or {}).get(language) or next(iter((names or {}).values()), code or "")
 
 
 def _shown(answer: object) -> str:
