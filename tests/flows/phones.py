@@ -1,7 +1,7 @@
 """Thousands of phones that do nothing but what Wallet does on a push: ask what is new, fetch it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -34,11 +34,18 @@ class Phone:
 class Phones:
     """The crowd's phones, on a few connections. What breaks is tried again when the server is back."""
 
-    def __init__(self, server: Server, crowd: Crowd, secret_key: bytes) -> None:
+    def __init__(
+        self,
+        server: Server,
+        crowd: Crowd,
+        secret_key: bytes,
+        *,
+        on_fetch: Callable[[Phone], None] = lambda _phone: None,
+    ) -> None:
         self._server = server
+        self._on_fetch = on_fetch
         self._told: asyncio.Queue[Phone] = asyncio.Queue()
         self._changed = asyncio.Event()
-        self.fetches = 0
         self.phones = {
             holder.pass_id: Phone(
                 holder, f"ApplePass {authentication_token(secret_key, holder.serial_number)}"
@@ -99,7 +106,7 @@ class Phones:
         version = int(answer.headers["etag"].removeprefix('W/"').removesuffix('"'))
         assert version >= phone.version, "a phone never goes back"
         phone.version, phone.last_modified = version, answer.headers["last-modified"]
-        self.fetches += 1
+        self._on_fetch(phone)
 
     async def _get(self, wire: Wire, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         while True:

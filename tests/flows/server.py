@@ -16,6 +16,7 @@ from typing import Any
 from tests.flows.wire import Wire
 
 ROOT = Path(__file__).parents[2]
+PASSBELL = "from app.cli import main; main()"  # what the installed command runs
 READY_WITHIN_SECONDS = 60.0  # a busy machine; an idle one needs less than two
 STOPPED_WITHIN_SECONDS = 30.0
 LOG_LINES_SHOWN = 40
@@ -39,8 +40,8 @@ class Child:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "tests.flows.launch", self.name),
-                cwd=ROOT,
+                *("-c", PASSBELL, self.name),
+                cwd=self.log.parent,  # no .env of whoever runs the tests
                 env=dict(self._environment),
                 stdout=log,
                 stderr=log,
@@ -135,7 +136,12 @@ async def running(settings: Mapping[str, Any], folder: Path, *, workers: int = 0
     """
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
-    given = {"data_dir": folder / "data", "log_format": "json", "log_level": "warning"}
+    given = {
+        "data_dir": folder / "data",
+        "pass_templates_dir": ROOT / "pass_templates",
+        "log_format": "json",
+        "log_level": "warning",
+    }
     environment = environment_of({"port": port, "public_url": url} | given | dict(settings))
     web = Child("serve", environment, folder / "web.log")
     others = [Child("worker", environment, folder / f"worker{number}.log") for number in range(workers)]
@@ -153,6 +159,7 @@ async def running(settings: Mapping[str, Any], folder: Path, *, workers: int = 0
 def environment_of(settings: Mapping[str, Any]) -> dict[str, str]:
     """The environment that makes a process of the program see these settings and no others."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PASSBELL_")}
+    inherited["PYTHONPATH"] = str(ROOT)
     return inherited | {f"PASSBELL_{name.upper()}": _text(value) for name, value in settings.items()}
 
 
