@@ -1,12 +1,12 @@
 """A change that shows: the version rises, and each wallet is owed the newest one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import BigInteger, String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import UtcDateTime
+from app.db import Json, UtcDateTime, new_id
 from app.job_queue import enqueue_many, kinds
 from app.passes import trace
 
@@ -19,7 +19,11 @@ _TYPES = {
     "message": String(),
     "account_id": String(),
     "now": UtcDateTime(),
+    "trace_stem": String(),
+    "program_id": String(),
+    "details": Json(),
 }
+_COUNTER_LENGTH = 4  # hexadecimal digits at the end of a trace line's id, for the passes of one change
 
 
 def _statement(sql: str) -> TextClause:
@@ -40,6 +44,32 @@ _OF_ACCOUNT = "state = 'active' AND member_id IN (SELECT id FROM members WHERE a
 _CHANGE_ACCOUNT = _statement(_CHANGE.format(and_message="", which=_OF_ACCOUNT))
 _CHANGE_THESE = _statement(_CHANGE.format(and_message="", which="id IN :pass_ids"))
 _CHANGE_MESSAGE = _statement(_CHANGE.format(and_message=", message = :message", which="id IN :pass_ids"))
+
+# PostgreSQL does all of it at once, for there every statement is a journey of its own. `owed` locks the rows
+# and reads them as they are after the wait, so `queued` is the newest, whoever changed it meanwhile.
+_AT_ONCE = f"""
+WITH changed AS ({{change}}),
+traced AS (
+  INSERT INTO trace (id, program_id, pass_id, kind, version, details, at)
+  SELECT :trace_stem || lpad(to_hex(row_number() OVER (ORDER BY id)), {_COUNTER_LENGTH}, '0'),
+    :program_id, id, '{trace.CHANGED}', version, :details, :now FROM changed
+),
+owed AS (
+  SELECT pass_id, queued FROM updates
+  WHERE wallet = '{APPLE}' AND pass_id IN (SELECT id FROM changed) ORDER BY pass_id FOR UPDATE
+),
+wanted AS (
+  UPDATE updates SET wanted_at = :now, wanted_version = changed.version, queued = true,
+    touched_at = CASE WHEN owed.queued THEN updates.touched_at ELSE :now END
+  FROM changed JOIN owed ON owed.pass_id = changed.id
+  WHERE updates.wallet = '{APPLE}' AND updates.pass_id = changed.id
+)
+SELECT pass_id FROM owed WHERE NOT queued
+"""  # noqa: S608  constants of this file
+_AT_ONCE_BY_CHANGE = {
+    change: _statement(_AT_ONCE.format(change=change.text))
+    for change in (_CHANGE_ACCOUNT, _CHANGE_THESE, _CHANGE_MESSAGE)
+}
 
 _WANT = f"""
 UPDATE updates SET wanted_at = :now,
@@ -97,7 +127,14 @@ async def _mark(
 ) -> None:
     if session.new or session.dirty:
         await session.flush()  # a pass made a moment ago may not be in the database yet
-    changed = await session.execute(change, {**which, "second": int(now.timestamp())})
+    parameters = {**which, "second": int(now.timestamp())}
+    if session.get_bind().dialect.name == "postgresql":
+        parameters |= {"program_id": program_id, "details": dict(because), "now": now}
+        parameters["trace_stem"] = new_id("trc")[:-_COUNTER_LENGTH]
+        edges = await session.scalars(_AT_ONCE_BY_CHANGE[change], parameters)
+        await _enqueue(session, edges)
+        return
+    changed = await session.execute(change, parameters)
     versions = {row.id: row.version for row in changed}
     if versions:
         await trace.record_versions(session, program_id, versions, trace.CHANGED, details=because, now=now)
@@ -117,9 +154,12 @@ async def _want(session: AsyncSession, pass_ids: Sequence[str], *, now: datetime
         turned = [pass_id for pass_id in on_their_way if not raised.get(pass_id, True)]
         if turned:
             edges |= await _raise_wanted(session, _WANT_IN_ANOTHER_JOB, turned, now=now)
-    await enqueue_many(
-        session, kinds.PUSH_APPLE, [{"pass_id": pass_id} for pass_id in sorted(edges)], priority=kinds.LIVE
-    )
+    await _enqueue(session, edges)
+
+
+async def _enqueue(session: AsyncSession, pass_ids: Iterable[str]) -> None:
+    jobs = [{"pass_id": pass_id} for pass_id in sorted(pass_ids)]
+    await enqueue_many(session, kinds.PUSH_APPLE, jobs, priority=kinds.LIVE)
 
 
 async def _raise_wanted(
