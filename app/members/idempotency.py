@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import UtcDateTime
 from app.members.models import StoredAnswer
 
-KEPT_DAYS = 30
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

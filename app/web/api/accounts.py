@@ -17,7 +17,7 @@ from app.web.api import paging
 from app.web.api.keys import AccountsRead, AccountsWrite
 from app.web.api.paging import Cursor, Limit
 from app.web.api.values import Given, IdInPath, Page, Taken, Time, Word
-from app.web.dependencies import Now, Transaction
+from app.web.dependencies import Now, Reading, Transaction
 from app.web.errors import Problem
 
 router = APIRouter(tags=["accounts"])
@@ -95,7 +95,7 @@ class EntryOut(Given):
 @router.get("/accounts", summary="List accounts, or find the one of a phone")
 async def list_accounts(
     caller: AccountsRead,
-    session: Transaction,
+    session: Reading,
     phone: Annotated[str | None, Query(max_length=32, examples=["+79123456789"])] = None,
     limit: Limit = paging.LIMIT_DEFAULT,
     cursor: Cursor = None,
@@ -109,7 +109,7 @@ async def list_accounts(
 
 
 @router.get("/accounts/{account_id}", summary="One account: balance, tier, members, what expires next")
-async def get_account(account_id: IdInPath, caller: AccountsRead, session: Transaction) -> AccountOut:
+async def get_account(account_id: IdInPath, caller: AccountsRead, session: Reading) -> AccountOut:
     account = await people.account_by_id(session, caller.program_id, account_id)
     return (await _shown(session, [account]))[0]
 
@@ -149,7 +149,7 @@ async def put_tier(
 async def list_entries(
     account_id: IdInPath,
     caller: AccountsRead,
-    session: Transaction,
+    session: Reading,
     limit: Limit = paging.LIMIT_DEFAULT,
     cursor: Annotated[
         int | None, Query(ge=1, le=2**53, description="`next_cursor` of the page before")

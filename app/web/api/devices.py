@@ -15,7 +15,7 @@ from app.web.api import paging
 from app.web.api.keys import DevicesRead
 from app.web.api.paging import Cursor, Limit
 from app.web.api.values import Given, Page, Time
-from app.web.dependencies import Transaction
+from app.web.dependencies import Reading
 
 router = APIRouter(tags=["devices"])
 
@@ -34,7 +34,7 @@ class DeviceLogOut(Given):
 
 @router.get("/device-logs", summary="What phones complained about")
 async def list_device_logs(
-    caller: DevicesRead, session: Transaction, limit: Limit = paging.LIMIT_DEFAULT, cursor: Cursor = None
+    caller: DevicesRead, session: Reading, limit: Limit = paging.LIMIT_DEFAULT, cursor: Cursor = None
 ) -> Page[DeviceLogOut]:
     """Lines that phones wrote, newest first. A page may be short of `limit`: follow `has_more`.
 

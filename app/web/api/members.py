@@ -20,7 +20,7 @@ from app.web.api.idempotency import OnlyOnce
 from app.web.api.keys import MembersRead, MembersWrite
 from app.web.api.paging import Cursor, Limit
 from app.web.api.values import POINTS_MAX, Given, IdInPath, Name, Page, Taken, Time, Word, storable
-from app.web.dependencies import Now, Transaction
+from app.web.dependencies import Now, Reading, Transaction
 
 router = APIRouter(tags=["members"])
 
@@ -167,7 +167,7 @@ async def create_member(wanted: NewMember, caller: MembersWrite, once: OnlyOnce,
 @router.get("/members", summary="List members, or find some")
 async def list_members(
     caller: MembersRead,
-    session: Transaction,
+    session: Reading,
     phone: Annotated[Phone | None, Query()] = None,
     card_number: Annotated[CardNumber | None, Query()] = None,
     external_id: Annotated[
@@ -194,7 +194,7 @@ async def list_members(
 
 
 @router.get("/members/{member_id}", summary="One member, by id or by ext:source:id")
-async def get_member(member_id: IdInPath, caller: MembersRead, session: Transaction) -> MemberOut:
+async def get_member(member_id: IdInPath, caller: MembersRead, session: Reading) -> MemberOut:
     return await show(session, await people.member_by_id(session, caller.program_id, member_id))
 
 

@@ -15,7 +15,7 @@ from app.web.api.idempotency import OnlyOnce
 from app.web.api.keys import MessagesRead, MessagesWrite
 from app.web.api.paging import Cursor, Limit
 from app.web.api.values import Given, IdInPath, Page, Taken, Time, storable
-from app.web.dependencies import Now, Transaction
+from app.web.dependencies import Now, Reading
 
 router = APIRouter(tags=["messages"])
 
@@ -77,7 +77,7 @@ class Resend(Taken):
 @router.get("/messages", summary="List messages")
 async def list_messages(
     caller: MessagesRead,
-    session: Transaction,
+    session: Reading,
     member_id: Annotated[str | None, Query(max_length=64), AfterValidator(storable)] = None,
     state: State | None = None,
     limit: Limit = paging.LIMIT_DEFAULT,
@@ -93,7 +93,7 @@ async def list_messages(
 
 
 @router.get("/messages/{message_id}", summary="One message")
-async def get_message(message_id: IdInPath, caller: MessagesRead, session: Transaction) -> MessageOut:
+async def get_message(message_id: IdInPath, caller: MessagesRead, session: Reading) -> MessageOut:
     return MessageOut.of(await resending.message_by_id(session, caller.program_id, message_id))
 
 

@@ -20,8 +20,8 @@ Members, points and wallet passes of one loyalty programme: the one your API key
 **Once.** A request that moves points, creates something or sends a message carries an `Idempotency-Key`:
 a UUID of your own. Sent again under the same key it happens once, and you get the first answer, byte for
 byte, with the header `Idempotency-Replayed: true`. The same key with another body is refused (422); while the
-first is still running the answer is 409 with `Retry-After`. Answers are kept for 30 days. Changes of state,
-such as void and block, may be repeated as they are.
+first is still running the answer is 409 with `Retry-After`. Answers are kept for at least 30 days. Changes
+of state, such as void and block, may be repeated as they are.
 
 **Errors** are `application/problem+json` (RFC 9457): `code` is stable, `errors` names the fields at fault.
 

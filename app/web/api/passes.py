@@ -20,7 +20,7 @@ from app.web.api.keys import PassesRead, PassesWrite
 from app.web.api.messages import MessageOut
 from app.web.api.paging import Cursor, Limit
 from app.web.api.values import Given, IdInBody, IdInPath, Page, Reason, Taken, Time, Word, storable
-from app.web.dependencies import FromServices, Now, Transaction
+from app.web.dependencies import FromServices, Now, Reading, Transaction
 from app.web.errors import Problem
 from app.wiring import Services
 
@@ -146,7 +146,7 @@ async def issue_pass(
 @router.get("/passes", summary="List passes, or those of a member")
 async def list_passes(
     caller: PassesRead,
-    session: Transaction,
+    session: Reading,
     member_id: Annotated[str | None, Query(max_length=64), AfterValidator(storable)] = None,
     serial_number: Annotated[str | None, Query(max_length=64), AfterValidator(storable)] = None,
     limit: Limit = paging.LIMIT_DEFAULT,
@@ -162,7 +162,7 @@ async def list_passes(
 
 
 @router.get("/passes/{pass_id}", summary="One pass")
-async def get_pass(pass_id: IdInPath, caller: PassesRead, session: Transaction) -> PassOut:
+async def get_pass(pass_id: IdInPath, caller: PassesRead, session: Reading) -> PassOut:
     return PassOut.of(await issue.by_id(session, caller.program_id, pass_id))
 
 
@@ -258,7 +258,7 @@ async def _send(
 
 @router.get("/passes/{pass_id}/trace", summary="The story of a pass: why is the phone silent?")
 async def get_trace(
-    pass_id: IdInPath, caller: PassesRead, services: FromServices, session: Transaction, now: Now
+    pass_id: IdInPath, caller: PassesRead, services: FromServices, session: Reading, now: Now
 ) -> TraceOut:
     """Everything that happened to a pass, and what the evidence says about a phone that stays silent."""
     told = await story.tell(session, services.templates, caller.program_id, pass_id, now=now)
@@ -273,7 +273,7 @@ async def get_trace(
 
 
 @router.get("/passes/{pass_id}/devices", summary="The devices that hold a pass")
-async def list_devices(pass_id: IdInPath, caller: PassesRead, session: Transaction) -> Page[DeviceOut]:
+async def list_devices(pass_id: IdInPath, caller: PassesRead, session: Reading) -> Page[DeviceOut]:
     issued = await issue.by_id(session, caller.program_id, pass_id)
     query = (
         select(Registration).where(Registration.pass_id == issued.id).order_by(Registration.seen_at.desc())

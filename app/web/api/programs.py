@@ -13,7 +13,7 @@ from app.members.models import Program, Tier
 from app.web.api.keys import ProgramRead, ProgramWrite
 from app.web.api.members import Email, Language
 from app.web.api.values import Given, Name, Taken, Time, Word
-from app.web.dependencies import FromServices, Transaction
+from app.web.dependencies import FromServices, Reading, Transaction
 from app.web.errors import Problem
 
 router = APIRouter(tags=["program"])
@@ -74,7 +74,7 @@ _MAY_BE_NULL = {"points_expire_after_days", "manager_email"}
 
 
 @router.get("/program", summary="The programme of this API key")
-async def get_program(caller: ProgramRead, session: Transaction) -> ProgramOut:
+async def get_program(caller: ProgramRead, session: Reading) -> ProgramOut:
     return await _shown(session, await session.get_one(Program, caller.program_id))
 
 
