@@ -1,36 +1,72 @@
 """Structured logs: one line an event, JSON in production, and never a phone number or a token in them."""
 
 import logging
+import math
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, cast
 
 import structlog
 
-_PHONE = re.compile(r"\+\d{6,11}(?=\d{4})")
-_LINK = re.compile(r"(/p/)[A-Za-z0-9_-]{16,}")
-_HEX_TOKEN = re.compile(r"\b[0-9a-f]{64,200}\b")
-_BEARER = re.compile(r"\b(ApplePass|AndroidPass|Bearer|bearer)\s+\S+")
-_API_KEY = re.compile(r"\bpb_live_\w+")
-_SECRET_KEYS = ("password", "secret", "token", "authorization", "pin", "api_key")
+LONGEST = 20_000  # letters of one value: a traceback fits, a request body does not
+_SECRETS = r"password|passwd|psw|secret|api_?key|tokens?|authorization|pin"
+_PATTERNS = (
+    (re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@", re.I), r"\1:…@"),
+    (re.compile(r"(/p/|/hooks/sms/)[\w%-]{8,}"), r"\1…"),
+    (re.compile(r"\b(ApplePass|AndroidPass|Bearer|Basic)\s+[^\s\"',]+", re.I), r"\1 …"),
+    (re.compile(r"\bpb_live_\w+"), "pb_live_…"),
+    (re.compile(r"\beyJ[\w-]+(\.[\w-]+)+"), "eyJ…"),  # a JSON Web Token
+    (re.compile(rf"((?:{_SECRETS})[\"']?\s*[=:][\s\[\"']*)[^\s\"'&,;}}\]]+", re.I), r"\1…"),
+    (re.compile(r"\b([0-9a-f]{6})[0-9a-f]{58,194}\b", re.I), r"\1…"),  # a push token
+)
+# With its plus however it is spaced, or as eleven to fifteen bare digits. Four digits stay, to compare by.
+_PHONE = re.compile(
+    r"(?:\+|%2B)\d(?:[ ().-]{0,2}\d){8,14}|(?<![\w.:-])\d{11,15}(?![\w.-])",
+    re.I,
+)
+# A field whose name holds one of these keeps its value to itself.
+_HIDDEN = ("password", "passwd", "secret", "token", "authorization", "apikey", "api_key", "api-key", "cookie")
+_HIDDEN_ALONE = frozenset({"pin", "psw", "phone", "recipient", "email", "body"})
+_OURS = frozenset({"_record", "_from_structlog"})  # what structlog hands to its own formatter
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_BUT_LINES = {code: text for code, text in _CONTROLS.items() if chr(code) not in "\n\t"}
 
 
 def scrub(text: str) -> str:
-    """The text without phone numbers (four digits stay), links, push tokens and keys."""
-    text = _PHONE.sub("+…", text)
-    text = _LINK.sub(r"\1…", text)
-    text = _BEARER.sub(r"\1 …", text)
-    text = _API_KEY.sub("pb_live_…", text)
-    return _HEX_TOKEN.sub(lambda found: f"{found[0][:6]}…", text)
+    """The text without phone numbers (four digits stay), links, tokens, keys and passwords."""
+    text = text[:LONGEST]
+    for pattern, instead in _PATTERNS:
+        text = pattern.sub(instead, text)
+    return _PHONE.sub(lambda found: f"+…{re.sub(r'[^0-9]', '', found[0])[-4:]}", text)
 
 
 def _scrub_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: value if key in _OURS else _scrubbed(key, value) for key, value in event.items()}
+
+
+def _scrubbed(key: str, value: object) -> object:
+    """A value as it may be logged, whatever it is made of."""
+    name = key.lower()
+    if name in _HIDDEN_ALONE or any(hidden in name for hidden in _HIDDEN):
+        return "…"
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)  # JSON has no NaN
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return {scrub(str(each)): _scrubbed(str(each), inner) for each, inner in pairs}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_scrubbed("", inner) for inner in cast("Iterable[object]", value)]
+    return scrub(repr(value) if isinstance(value, bytes | BaseException) else str(value))
+
+
+def _escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Control characters as text: no value may move a terminal's cursor or begin a line of its own."""
     for key, value in event.items():
-        if any(secret in key.lower() for secret in _SECRET_KEYS):
-            event[key] = "…"
-        elif isinstance(value, str):
-            event[key] = scrub(value)
+        if isinstance(value, str):
+            event[key] = value.translate(_BUT_LINES if key == "exception" else _CONTROLS)
     return event
 
 
@@ -45,11 +81,15 @@ def configure(level: str, log_format: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _scrub_event,
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    # ensure_ascii: no letter that a terminal or a log collector takes for the end of a line.
+    rendering: list[Any] = (
+        [structlog.processors.JSONRenderer()] if as_json else [_escape, structlog.dev.ConsoleRenderer()]
+    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -62,7 +102,7 @@ def configure(level: str, log_format: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                cast("structlog.types.Processor", renderer),
+                *rendering,
             ],
         )
     )
