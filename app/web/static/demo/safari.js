@@ -38,6 +38,9 @@ export class Safari {
 
   #arrived(frame) {
     const page = frame.contentDocument;
+    // A tap before we listen would leave the phone: the style sheet lets taps through to ready pages only.
+    frame.contentWindow.addEventListener("pagehide", () => frame.classList.remove("ready"));
+    frame.classList.add("ready");
     frame.title = page.title || "…";
     this.shownAddress.textContent = `${page.location.host}${page.location.pathname}`;
     page.addEventListener("click", (event) => this.#tapped(event));

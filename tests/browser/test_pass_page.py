@@ -1,0 +1,73 @@
+"""The page behind the link in the SMS, on each kind of device."""
+
+import io
+from urllib.parse import urlsplit
+
+import pytest
+import zxingcpp
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.conftest import DESKTOP, PHONE, OpenPage
+from tests.browser.desk import Demo
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+INSTAGRAM = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Instagram 400.0"
+SAFARI = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Version/19.0 Safari/604.1"
+)
+ANDROID = "Mozilla/5.0 (Linux; Android 16; Pixel 9) AppleWebKit/537.36 Chrome/150.0 Mobile Safari/537.36"
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP], ids=["desktop"])
+def test_a_desktop_shows_a_code_that_leads_a_camera_to_the_same_page(open_page: OpenPage, demo: Demo, number):
+    link = demo.member("Vera Desktop", number)["link"]
+    page = open_page(link)
+
+    shot = page.locator(".qr").screenshot()
+
+    read = zxingcpp.read_barcodes(Image.open(io.BytesIO(shot)))
+    assert [code.text for code in read] == [link]
+
+
+@pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
+def test_the_card_on_the_page_is_drawn_with_a_code_the_till_can_scan(open_page: OpenPage, demo: Demo, number):
+    member = demo.member("Vera Scanned", number)
+    page = open_page(member["link"], user_agent=SAFARI)
+    card = page.locator("pass-preview")
+    expect(card.locator(".primary .value")).to_have_text("0")
+    expect(card.locator(".row")).to_contain_text("Vera Scanned")
+
+    read = zxingcpp.read_barcodes(Image.open(io.BytesIO(card.screenshot())))
+
+    assert [code.text for code in read] == [member["card_number"]]
+
+
+@pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
+@pytest.mark.parametrize(
+    ("browser_name", "button"),
+    [(SAFARI, "Add to Apple Wallet"), (ANDROID, "Download the card (.pkpass)")],
+    ids=["iphone", "android"],
+)
+def test_a_phone_is_offered_its_own_way_to_the_card(
+    open_page: OpenPage, demo: Demo, number, browser_name, button
+):
+    link = demo.member("Vera Phone", number)["link"]
+
+    page = open_page(f"{link}?lang=en", user_agent=browser_name)
+
+    expect(page.get_by_role("link", name=button)).to_have_attribute(
+        "href", f"{urlsplit(link).path}/card.pkpass"
+    )
+
+
+@pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
+def test_an_app_that_cannot_add_cards_says_how_to_leave_it(open_page: OpenPage, demo: Demo, number):
+    link = demo.member("Vera App", number)["link"]
+
+    page = open_page(f"{link}?lang=en", user_agent=INSTAGRAM)
+
+    expect(page.get_by_role("heading", name="Open in your browser")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy the link")).to_be_visible()
+    expect(page.get_by_text("Add to")).to_have_count(0)
