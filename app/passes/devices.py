@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy import BigInteger, ColumnElement, String, delete, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import locked
+from app.db import locked, typed_text
 from app.job_queue import enqueue_many, kinds
 from app.passes import trace
 from app.passes.issue import UnknownPass
@@ -198,6 +198,15 @@ async def record_pushes(
             await _note_accepted(session, program_id, pass_id, version, address, answer, now=now)
 
 
+_ACCEPT = typed_text(
+    """UPDATE registrations
+    SET pushed_version = CASE WHEN pushed_version > :version THEN pushed_version ELSE :version END
+    WHERE pass_id = :pass_id AND push_service = :push_service AND push_token = :push_token
+    RETURNING device_library_identifier""",
+    {"pass_id": String(), "push_service": String(), "push_token": String(), "version": BigInteger()},
+)
+
+
 async def _note_accepted(
     session: AsyncSession,
     program_id: str,
@@ -208,18 +217,13 @@ async def _note_accepted(
     *,
     now: datetime,
 ) -> None:
-    statement = (
-        update(Registration)
-        .where(Registration.pass_id == pass_id, *_at(address))
-        .values(
-            pushed_version=case(
-                (Registration.pushed_version > version, Registration.pushed_version), else_=version
-            )
-        )
-        .returning(Registration.device_library_identifier)
-        .execution_options(synchronize_session=False)
-    )
-    devices = sorted(short(device) for device in await session.scalars(statement))
+    accepted = {
+        "pass_id": pass_id,
+        "push_service": address.push_service,
+        "push_token": address.push_token,
+        "version": version,
+    }
+    devices = sorted(short(device) for device in await session.scalars(_ACCEPT, accepted))
     details: Mapping[str, str | int | None] = {"apns_id": answer.apns_id, "device": ", ".join(devices)}
     await trace.record(
         session, program_id, [pass_id], trace.PUSH_ACCEPTED, version=version, details=details, now=now

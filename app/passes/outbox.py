@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import BigInteger, String, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import UtcDateTime, typed_text
 from app.job_queue import enqueue, enqueue_many, kinds
-from app.passes.models import Registration, Update
+from app.passes.models import Update
 from app.passes.versions import APPLE
 
 # Longer than the slowest push (10 s) and its bookkeeping: so long does a dead worker's pass wait.
@@ -49,49 +50,62 @@ class Busy:
     seconds: float
 
 
+_TYPES = {
+    "pass_id": String(),
+    "version": BigInteger(),
+    "now": UtcDateTime(),
+    "until": UtcDateTime(),
+}
+# Text, because every push comes through here, twice.
+_TAKE = typed_text(
+    """UPDATE updates SET queued = false, leased_until = :until, touched_at = :now
+    WHERE pass_id = :pass_id AND wallet = 'apple' AND (leased_until IS NULL OR leased_until < :now)
+    RETURNING program_id, wanted_version, sent_version""",
+    _TYPES,
+)
+_ASK_FOR_MORE = typed_text(
+    "UPDATE updates SET queued = true WHERE pass_id = :pass_id AND wallet = 'apple' RETURNING leased_until",
+    _TYPES,
+).columns(leased_until=UtcDateTime())
+_RELEASE = typed_text(
+    "UPDATE updates SET leased_until = NULL WHERE pass_id = :pass_id AND wallet = 'apple'", _TYPES
+)
+# A device that accepted this version is not told again; each token once, as a phone has many device ids.
+_TARGETS = typed_text(
+    "SELECT DISTINCT push_service, push_token FROM registrations "
+    "WHERE pass_id = :pass_id AND pushed_version < :version",
+    _TYPES,
+)
+_SENT = typed_text(
+    """UPDATE updates SET attempts = 0, leased_until = NULL,
+      sent_version = CASE WHEN queued THEN sent_version ELSE :version END
+    WHERE pass_id = :pass_id AND wallet = 'apple' AND sent_version < :version RETURNING queued""",
+    _TYPES,
+)
+_FAILED = typed_text(
+    """UPDATE updates SET queued = true, attempts = attempts + 1, leased_until = NULL, touched_at = :now
+    WHERE pass_id = :pass_id AND wallet = 'apple'""",
+    _TYPES,
+)
+
+
 async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken | Idle | Busy:
     """Take a pass for sending, alone, for as long as LEASE.
 
     Clears `queued` before reading, so a change after this commit enqueues anew.
     """
-    statement = (
-        update(Update)
-        .where(Update.pass_id == pass_id, Update.wallet == APPLE)
-        .where(or_(Update.leased_until.is_(None), Update.leased_until < now))
-        .values(queued=False, leased_until=now + LEASE, touched_at=now)
-        .returning(Update.program_id, Update.wanted_version, Update.sent_version)
-        .execution_options(synchronize_session=False)
-    )
-    row = (await session.execute(statement)).one_or_none()
+    which = {"pass_id": pass_id}
+    row = (await session.execute(_TAKE, which | {"now": now, "until": now + LEASE})).one_or_none()
     if row is None:
-        return await _busy(session, pass_id, now=now)
+        leased_until: datetime | None = await session.scalar(_ASK_FOR_MORE, which)
+        # None: it has finished just now.
+        return Busy((leased_until - now).total_seconds() if leased_until else 0.0)
     if row.sent_version >= row.wanted_version:
-        await _set(session, pass_id, leased_until=None)
+        await session.execute(_RELEASE, which)
         return Idle.NOTHING_OWED
-    targets = await _targets(session, pass_id, row.wanted_version)
-    return Taken(pass_id, row.program_id, row.wanted_version, targets)
-
-
-async def _busy(session: AsyncSession, pass_id: str, *, now: datetime) -> Busy:
-    statement = (
-        update(Update)
-        .where(Update.pass_id == pass_id, Update.wallet == APPLE)
-        .values(queued=True)
-        .returning(Update.leased_until)
-        .execution_options(synchronize_session=False)
-    )
-    leased_until = await session.scalar(statement)  # None: it has finished just now
-    return Busy((leased_until - now).total_seconds() if leased_until else 0.0)
-
-
-async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[Target, ...]:
-    """Whom to tell: devices that have not accepted this version; each token once, as a phone has many ids."""
-    query = (
-        select(Registration.push_service, Registration.push_token)
-        .where(Registration.pass_id == pass_id, Registration.pushed_version < version)
-        .distinct()
-    )
-    return tuple(Target(row.push_service, row.push_token) for row in await session.execute(query))
+    targets = await session.execute(_TARGETS, which | {"version": row.wanted_version})
+    told = tuple(Target(target.push_service, target.push_token) for target in targets)
+    return Taken(pass_id, row.program_id, row.wanted_version, told)
 
 
 async def mark_sent(session: AsyncSession, taken: Taken) -> None:
@@ -100,32 +114,13 @@ async def mark_sent(session: AsyncSession, taken: Taken) -> None:
     Queued again meanwhile: a change, a device that registered too late to be told, or a job that found us
     busy and would come back only after its wait. Then whom to tell is found out anew, at once.
     """
-    sent = case((Update.queued, Update.sent_version), else_=taken.version)
-    statement = (
-        update(Update)
-        .where(Update.pass_id == taken.pass_id, Update.wallet == APPLE, Update.sent_version < taken.version)
-        .values(sent_version=sent, attempts=0, leased_until=None)
-        .returning(Update.queued)
-        .execution_options(synchronize_session=False)
-    )
-    if await session.scalar(statement):
+    if await session.scalar(_SENT, {"pass_id": taken.pass_id, "version": taken.version}):
         await enqueue(session, kinds.PUSH_APPLE, {"pass_id": taken.pass_id}, priority=kinds.LIVE)
 
 
 async def mark_failed(session: AsyncSession, taken: Taken, *, now: datetime) -> None:
     """Some phones could not be told; the job comes back, and then reads the newest version."""
-    await _set(
-        session, taken.pass_id, queued=True, attempts=Update.attempts + 1, leased_until=None, touched_at=now
-    )
-
-
-async def _set(session: AsyncSession, pass_id: str, **values: object) -> None:
-    await session.execute(
-        update(Update)
-        .where(Update.pass_id == pass_id, Update.wallet == APPLE)
-        .values(values)
-        .execution_options(synchronize_session=False)
-    )
+    await session.execute(_FAILED, {"pass_id": taken.pass_id, "now": now})
 
 
 async def sweep(session: AsyncSession, *, silent_for: timedelta, limit: int, now: datetime) -> int:
