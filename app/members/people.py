@@ -7,6 +7,7 @@ from typing import Any
 
 import phonenumbers
 from sqlalchemy import Select, select, tuple_
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import locked, new_id, upsert
@@ -129,7 +130,10 @@ async def add_member(
         created_at=now,
     )
     session.add(member)
-    await session.flush()
+    try:
+        await session.flush()
+    except IntegrityError as error:  # another request took the number since we looked
+        raise CardNumberTaken("the card number belongs to another member") from error
     return member
 
 
@@ -170,6 +174,15 @@ async def member_by_id(session: AsyncSession, program_id: str, member_id: str) -
     return found
 
 
+async def member_to_change(session: AsyncSession, program_id: str, member_id: str) -> Member:
+    """As `member_by_id`, and ours alone until commit: what is merged into the member is merged into this.
+
+    Raises UnknownMember, AmbiguousExternalId.
+    """
+    found = await member_by_id(session, program_id, member_id)
+    return await locked(session, select(Member).where(Member.id == found.id))
+
+
 def ids_by_external_id(program_id: str, name: str) -> Select[str]:
     """The ids of the members whom a source knows by "source:id", as a query."""
     # Sources and ids may both contain colons ("bitrix24:school.ru", "contact:4711"): any may be the border.
@@ -205,15 +218,17 @@ async def update_member(session: AsyncSession, member: Member, changes: Mapping[
     """Change a member's name, phone, email, birthday, language or answers; the fields that really changed.
 
     The phone of a member alone on an account is the account's too; among several, the account keeps its
-    own. The passes are the caller's to mark. Raises PhoneTaken.
+    own. The member comes from `member_to_change`; the passes are the caller's to mark. Raises PhoneTaken.
     """
-    member = await locked(session, select(Member).where(Member.id == member.id))
     changed = {field for field, value in changes.items() if getattr(member, field) != value}
     for field in changed:
         setattr(member, field, changes[field])
     if "phone" in changed:
         await _move_phone(session, member)
-    await session.flush()
+    try:
+        await session.flush()
+    except IntegrityError as error:  # another request took the number since we looked
+        raise PhoneTaken(f"another account has the phone number {changes['phone']}") from error
     return changed
 
 
@@ -231,8 +246,10 @@ async def _move_phone(session: AsyncSession, member: Member) -> None:
 
 
 async def set_state(session: AsyncSession, member: Member, state: str) -> bool:
-    """Block ("blocked") a member or let them back ("active"); whether that changed anything."""
-    member = await locked(session, select(Member).where(Member.id == member.id))
+    """Block ("blocked") a member or let them back ("active"); whether that changed anything.
+
+    The member comes from `member_to_change`.
+    """
     if member.state == state:
         return False
     member.state = state

@@ -27,7 +27,7 @@ async def set_member_state(
 
     Raises UnknownMember.
     """
-    member = await people.member_by_id(session, program_id, member_id)
+    member = await people.member_to_change(session, program_id, member_id)
     if await people.set_state(session, member, state):
         await mark_member_changed(session, member, because={"member": state}, now=now)
     return member

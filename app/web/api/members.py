@@ -203,7 +203,7 @@ async def update_member(
     member_id: IdInPath, wanted: MemberChanges, caller: MembersWrite, session: Transaction, now: Now
 ) -> MemberOut:
     """Change a member; their passes show it. The phone of one alone on an account is the account's too."""
-    member = await people.member_by_id(session, caller.program_id, member_id)
+    member = await people.member_to_change(session, caller.program_id, member_id)
     program = await session.get_one(Program, caller.program_id)
     changed = await people.update_member(session, member, _changes(wanted, member, program))
     if wanted.external_ids:
