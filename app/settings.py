@@ -4,37 +4,63 @@ Each field is the environment variable PASSBELL_<NAME>; PASSBELL_<NAME>_FILE nam
 instead, as container secrets do. `.env.example` is written from this class by `passbell settings example`.
 """
 
+import difflib
+import ipaddress
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    DotEnvSettingsSource,
     EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 PREFIX = "PASSBELL_"
 
 
+OTHERS = ("TEST_",)  # what the tests read
+
+
+class BadSettings(Exception):
+    """A setting cannot be used: says which variable, why, and never what stands in it."""
+
+
 class _Files(EnvSettingsSource):
-    """Values from the files that PASSBELL_<NAME>_FILE name."""
+    """Values from the files that PASSBELL_<NAME>_FILE name, in the environment or in .env."""
+
+    def __init__(self, settings_cls: type[BaseSettings], dotenv: DotEnvSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self.env_vars = {**dotenv.env_vars, **self.env_vars}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = self.env_vars.get(f"{self.env_prefix}{field_name}_file".lower())
+        variable = f"{self.env_prefix}{field_name}_file"
+        path = self.env_vars.get(variable.lower())
         if not path:
             return None, field_name, False
-        return Path(path).read_text("utf-8").strip(), field_name, False
+        try:
+            return Path(path).read_text("utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise BadSettings(f"{variable.upper()}: {path} cannot be read: {reason}") from error
 
 
 class Settings(BaseSettings):
     """Passbell's settings. Raises pydantic.ValidationError naming the variable at fault."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # what was put there may be a secret
     )
 
     # --- Where it runs ---
@@ -43,7 +69,7 @@ class Settings(BaseSettings):
     )
     short_url: str | None = Field(None, description="A shorter host for SMS links; default: PUBLIC_URL")
     host: str = Field("127.0.0.1", description="The address to listen on")
-    port: int = Field(8000, description="The port to listen on; 0 takes a free one")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one")
     database_url: str = Field(
         "sqlite:///data/passbell.db",
         description="sqlite:///path/to/file.db, or postgresql://user:password@host/name",
@@ -64,15 +90,17 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Comma-separated addresses of reverse proxies; only their X-Forwarded headers count",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important lines that are logged"
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else json"
     )
     metrics_token: SecretStr | None = Field(
         None, description="Bearer token of /metrics; without it only loopback addresses may read it"
     )
-    body_limit_bytes: int = Field(256_000, description="The largest request body")
-    body_deadline_seconds: float = Field(20.0, description="How long a request body may take to arrive")
+    body_limit_bytes: int = Field(256_000, ge=1000, description="The largest request body")
+    body_deadline_seconds: float = Field(20.0, gt=0, description="How long a request body may take to arrive")
 
     # --- Passes ---
     pass_templates_dir: Path = Field(
@@ -95,22 +123,24 @@ class Settings(BaseSettings):
     pkcs11_module_path: Path | None = Field(
         None, description="The library of an HSM that holds the key instead"
     )
-    pkcs11_token_label: str | None = None
-    pkcs11_key_label: str | None = None
-    pkcs11_pin: SecretStr | None = None
+    pkcs11_token_label: str | None = Field(None, description="The label of the token in that HSM")
+    pkcs11_key_label: str | None = Field(None, description="The label of the private key on the token")
+    pkcs11_pin: SecretStr | None = Field(None, description="The PIN that opens the token")
 
     # --- Push ---
     apns_host: str = Field("api.push.apple.com", description="Apple's push service; another only for tests")
-    apns_port: int = 443
+    apns_port: int = Field(443, ge=1, le=65535, description="Its port: 443 or 2197")
     apns_ca_path: Path | None = Field(None, description="Trusted CA of that host, when it is not Apple's")
     apns_key_path: Path | None = Field(
         None, description="A .p8 push key of the team; default: the pass certificate authenticates"
     )
-    apns_key_id: str | None = None
+    apns_key_id: str | None = Field(None, description="The ten characters Apple names that .p8 key by")
     walletpasses_url: str = Field("https://walletpasses.appspot.com", description="WalletPasses for Android")
-    walletpasses_api_key: SecretStr | None = None
+    walletpasses_api_key: SecretStr | None = Field(
+        None, description="Its key; without one it takes fewer pushes"
+    )
     pass2u_url: str = Field("https://api.passesalliance.com", description="Pass2U for Android")
-    pass2u_api_key: SecretStr | None = None
+    pass2u_api_key: SecretStr | None = Field(None, description="Its key; without one its phones hear nothing")
 
     # --- SMS ---
     sms_provider: Literal["console", "generic", "smsc", "smsaero", "mobizon", "twilio"] = Field(
@@ -131,11 +161,15 @@ class Settings(BaseSettings):
         None, description="Secret part of the receipts' address /hooks/sms/{token}; default: from SECRET_KEY"
     )
     sms_spend_limit_per_day: int = Field(
-        1000, description="SMS a programme may send a day through its form before the breaker holds them"
+        1000,
+        ge=1,
+        description="SMS a programme may send a day through its form before the breaker holds them",
     )
 
     # --- SMS: a gateway without code of its own (provider generic) ---
-    sms_generic_method: Literal["GET", "POST", "PUT"] = "POST"
+    sms_generic_method: Literal["GET", "POST", "PUT"] = Field(
+        "POST", description="The HTTP method that sends"
+    )
     sms_generic_headers: str = Field(
         '{"Authorization": "Bearer {api_key}"}', description="JSON object; may name {api_key}, {client_id}"
     )
@@ -156,13 +190,15 @@ class Settings(BaseSettings):
     sms_generic_find_url: str | None = Field(
         None, description="Answers what became of {client_id}, 404 if unknown; without it a person must look"
     )
-    sms_generic_balance_url: str | None = None
-    sms_generic_balance_path: str = "balance"
+    sms_generic_balance_url: str | None = Field(None, description="Answers the balance of the account")
+    sms_generic_balance_path: str = Field("balance", description="Where that answer holds the balance")
     sms_generic_receipt_list_path: str = Field("", description="Where a receipt holds its list, if it is one")
-    sms_generic_receipt_id_path: str = "id"
-    sms_generic_receipt_status_path: str = "status"
-    sms_generic_receipt_error_path: str = "error"
-    sms_generic_receipt_at_path: str = "at"
+    sms_generic_receipt_id_path: str = Field("id", description="Where a receipt holds the message's id")
+    sms_generic_receipt_status_path: str = Field(
+        "status", description="Where it holds the word for its state"
+    )
+    sms_generic_receipt_error_path: str = Field("error", description="Where it holds why a message failed")
+    sms_generic_receipt_at_path: str = Field("at", description="Where it holds the time")
     sms_generic_receipt_states: str = Field(
         '{"sent": "sent", "delivered": "delivered", "failed": "failed"}',
         description="JSON object: the gateway's words for sent, delivered and failed",
@@ -174,7 +210,9 @@ class Settings(BaseSettings):
 
     # --- Enrolment ---
     proof_of_work_cost: int = Field(
-        50_000, description="Average hashes a browser computes before the form is sent; 0 switches it off"
+        50_000,
+        ge=0,
+        description="Average hashes a browser computes before the form is sent; 0 switches it off",
     )
 
     @field_validator("public_url", "short_url", "walletpasses_url", "pass2u_url")
@@ -184,12 +222,29 @@ class Settings(BaseSettings):
             raise ValueError("must begin with https:// (or http:// for a trial)")
         return value.rstrip("/") if value else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for each in value:
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError as error:
+                raise ValueError(f"{each!r} is no address and no network such as 10.0.0.0/8") from error
+        return value
 
     @field_validator("secret_key")
     @classmethod
@@ -207,7 +262,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, _Files(settings_cls), env_settings, dotenv_settings
+        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        files = _Files(settings_cls, dotenv_settings)
+        return init_settings, files, env_settings, dotenv_settings
 
     @property
     def uses_sqlite(self) -> bool:
@@ -225,5 +282,25 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """This process's settings: the environment, then .env. Raises ValidationError naming the variable."""
-    return Settings()  # pyright: ignore[reportCallIssue]  the environment gives what differs from the defaults
+    """This process's settings: the environment, then .env. Raises BadSettings naming the variables."""
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue]  the environment gives what differs from the defaults
+    except ValidationError as error:
+        found = (f"{PREFIX}{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())
+        raise BadSettings("\n".join(found)) from None  # the cause would print the values
+    except SettingsError as error:
+        raise (
+            error.__cause__ if isinstance(error.__cause__, BadSettings) else BadSettings(str(error))
+        ) from None
+
+
+def unknown_variables(names: Iterable[str] | None = None) -> dict[str, str | None]:
+    """Variables (of this process's environment) that look like settings and are none; what each may mean."""
+    known = [f"{name.upper()}{end}" for name in Settings.model_fields for end in ("", "_FILE")]
+    found: dict[str, str | None] = {}
+    for variable in sorted(os.environ if names is None else names):
+        name = variable.upper().removeprefix(PREFIX)
+        if variable.upper().startswith(PREFIX) and not name.startswith(OTHERS) and name not in known:
+            meant = difflib.get_close_matches(name, known, n=1)
+            found[variable] = f"{PREFIX}{meant[0]}" if meant else None
+    return found

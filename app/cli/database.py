@@ -13,7 +13,7 @@ from app import migrations
 from app.cli.output import AsJson, fail, show
 from app.db import open_engine, open_sessions
 from app.members.models import Program
-from app.settings import Settings
+from app.settings import read_settings
 
 Result = TypeVar("Result")
 ProgramOption = Annotated[
@@ -45,11 +45,6 @@ async def _database() -> AsyncGenerator[AsyncSession]:
             yield session
     finally:
         await engine.dispose()
-
-
-def read_settings() -> Settings:
-    """The settings of the environment and of .env."""
-    return Settings()  # pyright: ignore[reportCallIssue]  (the environment supplies them)
 
 
 async def program_of(session: AsyncSession, slug: str | None) -> Program:

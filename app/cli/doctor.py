@@ -10,7 +10,7 @@ from cryptography import x509
 
 from app.clock import utc_now
 from app.errors import TemporaryFailure
-from app.settings import Settings
+from app.settings import Settings, read_settings
 from app.wallets.apple.certificates import Finding, diagnose
 from app.wallets.apple.signing import Signer, UnusableKeyMaterial, load_certificates, load_signer
 
@@ -21,7 +21,7 @@ def doctor_command(
     as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON, for programs")] = False,
 ) -> None:
     """Explain the Apple certificate in the settings; exit with 1 if passes would not work."""
-    settings = Settings()  # pyright: ignore[reportCallIssue]  (the environment supplies them)
+    settings = read_settings()
     findings = examine(settings, now=utc_now())
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))

@@ -7,12 +7,13 @@ import typer
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.cli.database import carry_out, read_settings
+from app.cli.database import carry_out
 from app.cli.output import AsJson, show, table
 from app.clock import utc_now
 from app.passes import issue, story
 from app.passes.issue import UnknownPass
 from app.passes.models import Pass
+from app.settings import read_settings
 from app.wallets.templates import load_templates
 
 pass_app = typer.Typer(help="Ask why a phone is silent; void or replace a pass.", no_args_is_help=True)

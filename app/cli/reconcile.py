@@ -10,14 +10,14 @@ import typer
 from app.clock import utc_now
 from app.db import open_read_engine
 from app.points import reconcile as books
-from app.settings import Settings
+from app.settings import read_settings
 
 
 def reconcile(
     as_json: Annotated[bool, typer.Option("--json", help="Print every mismatch as JSON.")] = False,
 ) -> None:
     """Check balances, sequences, lots, tiers and the outbox; exit with 1 when anything is wrong."""
-    settings = Settings()  # pyright: ignore[reportCallIssue]  (the environment supplies them)
+    settings = read_settings()
     report = asyncio.run(_reconcile(settings.database_url))
     if as_json:
         print(json.dumps(asdict(report), ensure_ascii=False))

@@ -15,6 +15,7 @@ from app.cli.reconcile import reconcile
 from app.cli.serve import health_command, serve_command, worker_command
 from app.cli.settings import settings_app
 from app.cli.template import template_app
+from app.settings import BadSettings
 
 app = typer.Typer(
     name="passbell",
@@ -41,4 +42,8 @@ app.command("openapi")(openapi)
 
 def main() -> None:
     """The entry point of the installed command."""
-    app()
+    try:
+        app()
+    except BadSettings as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(1) from None

@@ -3,13 +3,16 @@
 import http.client
 import json
 
+import structlog
 import typer
 import uvicorn
 import uvloop
 
 from app import logs, worker
 from app.main import create_app
-from app.settings import Settings, read_settings
+from app.settings import Settings, read_settings, unknown_variables
+
+log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 20
 HEALTH_SECONDS = 5
@@ -17,8 +20,7 @@ HEALTH_SECONDS = 5
 
 def serve_command() -> None:
     """Answer requests: the API, the forms, the pass pages and the phones."""
-    settings = read_settings()
-    logs.configure(settings.log_level, settings.log_format)
+    settings = _begin()
     uvicorn.Server(serving_config(settings)).run()
 
 
@@ -41,9 +43,17 @@ def serving_config(settings: Settings) -> uvicorn.Config:
 
 def worker_command() -> None:
     """Do the work that requests wrote down: pushes, messages, nightly jobs."""
+    settings = _begin()
+    uvloop.run(worker.run(settings))
+
+
+def _begin() -> Settings:
+    """The settings of a process that logs; a variable that sets nothing is a warning in its log."""
     settings = read_settings()
     logs.configure(settings.log_level, settings.log_format)
-    uvloop.run(worker.run(settings))
+    for name, meant in unknown_variables().items():
+        log.warning("settings.unknown", variable=name, did_you_mean=meant)
+    return settings
 
 
 def health_command() -> None:
