@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import migrations
@@ -33,18 +34,29 @@ def carry_out(work: Callable[[AsyncSession], Awaitable[Result]], *refusals: type
         return asyncio.run(run())
     except refusals as refusal:
         fail(str(refusal))
+    except (OperationalError, OSError) as error:
+        fail(f"the database cannot be used ({_reason(error)}): check PASSBELL_DATABASE_URL")
 
 
 @asynccontextmanager
 async def _database() -> AsyncGenerator[AsyncSession]:
-    engine = open_engine(read_settings().database_url)
+    """A session on a database at the newest revision; a new one is brought there first."""
+    settings = read_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.database_url)
     try:
-        if not await migrations.is_current(engine):
+        if await migrations.is_empty(engine):
+            await migrations.upgrade(engine)
+        elif not await migrations.is_current(engine):
             fail("the database is not at the newest revision: run `passbell migrate`")
         async with open_sessions(engine).begin() as session:
             yield session
     finally:
         await engine.dispose()
+
+
+def _reason(error: OperationalError | OSError) -> str:
+    return str(error.orig if isinstance(error, OperationalError) else error)
 
 
 async def program_of(session: AsyncSession, slug: str | None) -> Program:

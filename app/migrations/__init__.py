@@ -34,8 +34,17 @@ async def upgrade(engine: AsyncEngine) -> None:
 async def is_current(engine: AsyncEngine) -> bool:
     """Whether the database is at the newest revision."""
 
-    def heads(connection: Connection) -> set[str]:
+    return await _heads(engine) == set(ScriptDirectory.from_config(config()).get_heads())
+
+
+async def is_empty(engine: AsyncEngine) -> bool:
+    """Whether the database was never migrated."""
+    return not await _heads(engine)
+
+
+async def _heads(engine: AsyncEngine) -> set[str]:
+    def read(connection: Connection) -> set[str]:
         return set(MigrationContext.configure(connection).get_current_heads())
 
     async with engine.connect() as connection:
-        return await connection.run_sync(heads) == set(ScriptDirectory.from_config(config()).get_heads())
+        return await connection.run_sync(read)

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from click.testing import Result
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
 from app import migrations
@@ -158,6 +161,8 @@ async def test_migrate_says_whether_there_is_something_to_do_and_does_it(
 ) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     monkeypatch.setenv("PASSBELL_DATABASE_URL", url)
+    engine = open_engine(url)
+    await upgrade_to(engine, "2026_11_22_initial")
 
     before = await run("migrate", "--check")
     refused = await run("key", "list")
@@ -166,7 +171,6 @@ async def test_migrate_says_whether_there_is_something_to_do_and_does_it(
 
     assert [each.exit_code for each in (before, refused, done, after)] == [1, 1, 0, 0]
     assert "passbell migrate" in refused.output
-    engine = open_engine(url)
     assert await migrations.is_current(engine)
     await engine.dispose()
 
@@ -181,3 +185,13 @@ def test_the_committed_env_example_is_what_the_settings_are() -> None:
 
 def test_the_committed_openapi_document_is_what_the_api_is() -> None:
     assert (ROOT / "docs/openapi.json").read_text("utf-8") == document_text(), "run `passbell openapi`"
+
+
+async def upgrade_to(engine: AsyncEngine, revision: str) -> None:
+    def run(connection: Connection) -> None:
+        configuration = migrations.config()
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, revision)
+
+    async with engine.begin() as connection:
+        await connection.run_sync(run)
