@@ -10,7 +10,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.demo import crm
 from app.demo.desk import Desk, UnknownPhone
 from app.demo.phones import DemoPhone
-from app.i18n import LANGUAGES
 from app.members import people
 from app.simulators.iphone import RefusedPass
 from app.web.dependencies import FromServices, Language, Transaction
@@ -78,7 +77,6 @@ async def show_desk(request: Request, services: FromServices, desk: FromDesk, la
         services.texts,
         "desk.html",
         language=language,
-        languages=LANGUAGES,
         setup={"language": language, "keys": desk.keys, "words": words},
     )
 

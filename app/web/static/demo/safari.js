@@ -2,7 +2,7 @@
 
 import { element } from "../preview/dom.js";
 
-const DEVICE = "iPhone"; // in demo mode the pages take ?as= for the browser's name
+const DEVICE = "iPhone Safari/"; // in demo mode the pages take ?as= for the browser's name
 
 export class Safari {
   /** `phone` is told: add(url) for a tap on a .pkpass, typedNumber(text) for a form that is sent. */
