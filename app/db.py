@@ -19,10 +19,12 @@ from sqlalchemy import (
     String,
     TextClause,
     bindparam,
+    event,
     make_url,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -116,11 +118,10 @@ def open_engine(database_url: str) -> AsyncEngine:
     if database_url.startswith("sqlite"):
         return sqlite_driver.create_write_engine(database_url)
     url = make_url(database_url).set(drivername="postgresql+asyncpg")
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=20,
         max_overflow=10,
-        pool_pre_ping=True,
         connect_args={
             "server_settings": {
                 "application_name": "passbell",
@@ -130,6 +131,18 @@ def open_engine(database_url: str) -> AsyncEngine:
             }
         },
     )
+    # Not pool_pre_ping: with asyncpg it is three round trips before every transaction.
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """Make the pool open another connection in place of one the server has closed: a restart, a failover.
+
+    asyncpg hears of it when it happens, while the connection lies in the pool.
+    """
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError("the server has closed this connection")
 
 
 def open_read_engine(database_url: str, *, for_reports: bool = False) -> AsyncEngine:
