@@ -37,5 +37,4 @@ def demo_command(
     except NoFreePort as error:
         typer.echo(f"Ports {port} to {port + PORTS_TRIED - 1} are all taken: choose another with --port.")
         raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        typer.echo("\nGoodbye.")
+    typer.echo("\nGoodbye.")

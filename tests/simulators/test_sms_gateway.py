@@ -54,6 +54,16 @@ async def test_an_accepted_text_is_priced_and_shown_on_every_listening_phone():
         assert balance == {"balance": "9995.50", "currency": "RUB"}
 
 
+async def test_a_desk_may_watch_the_texts_of_every_phone():
+    async with _gateway() as (gateway, client), gateway.every_inbox() as inbox:
+        for number, phone in enumerate(("+77011234567", "+79161234567")):
+            await client.post("/messages", json=SMS | {"to": phone, "client_id": f"msg_{number}"})
+
+        shown = [await inbox.get(), await inbox.get()]
+
+    assert [sms.recipient for sms in shown] == ["+77011234567", "+79161234567"]
+
+
 async def test_a_client_id_sent_twice_is_delivered_once_and_answered_alike():
     async with _gateway() as (gateway, client):
         first = await client.post("/messages", json=SMS)
