@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
+import asyncpg
 from sqlalchemy import (
     JSON,
     DateTime,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -42,6 +43,10 @@ CONSTRAINT_NAMES = {
 
 ID_LENGTH = 32
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+# What a database that cannot be reached, or that goes away, may raise: asyncpg's own errors and the
+# system's come through as they are while a connection is opened.
+DATABASE_AWAY = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 Sessions = async_sessionmaker[AsyncSession]
 Row = TypeVar("Row", bound="Base")

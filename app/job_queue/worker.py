@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-import asyncpg
 import orjson
 from pgqueuer import PgQueuer
 from pgqueuer.errors import FailingListenerError, RetryRequested
 from pgqueuer.executors import AbstractEntrypointExecutor, EntrypointExecutorParameters
 from pgqueuer.models import Context, Job, Schedule
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db import open_sessions
+from app.db import DATABASE_AWAY, open_sessions
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import postgres, sqlite
 from app.job_queue.enqueue import JsonScalar
@@ -37,13 +35,6 @@ Wake = Literal["notify", "poll"]
 
 NORMAL_RETRY = Retry()
 BATCH = 20
-DATABASE_AWAY = (
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    SQLAlchemyError,
-    FailingListenerError,
-)
 RECONNECT_SECONDS = (0.2, 5.0)  # the first wait, and the longest
 HANDED_BACK = "handed back: the worker stopped"
 PRUNE_LOG_AT = "17 3 * * *"
@@ -114,7 +105,7 @@ async def run_worker(
         except Exception as error:
             # The one broad catch: a worker that ended here would leave every job waiting. asyncpg, for one,
             # has errors of its own for a connection that is killed in the middle of a statement.
-            is_known = isinstance(error, DATABASE_AWAY)
+            is_known = isinstance(error, (*DATABASE_AWAY, FailingListenerError))
             log.warning("worker stopped, starting again: %s", error, exc_info=None if is_known else error)
             if asyncio.get_running_loop().time() - started > longest:
                 wait = shortest

@@ -14,10 +14,9 @@ from datetime import datetime
 
 import structlog
 from sqlalchemy import bindparam, insert, select, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import Sessions, UtcDateTime, new_id
+from app.db import DATABASE_AWAY, Sessions, UtcDateTime, new_id
 from app.passes import trace
 from app.passes.models import Pass, TraceEvent
 
@@ -139,8 +138,8 @@ class Evidence:
             await self._wake.wait()
             try:
                 await self.flush()
-            except DBAPIError as error:
-                log.warning("evidence.lost", reason=str(error.orig))
+            except DATABASE_AWAY as error:
+                log.warning("evidence.lost", reason=type(error).__name__)
             await asyncio.sleep(FLUSH_SECONDS)
 
 

@@ -7,6 +7,7 @@ snake_case) and `request_id`; a refused field stands in `errors` as {pointer, de
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -16,8 +17,10 @@ from starlette.exceptions import HTTPException
 from app.members import api_keys, people, resending
 from app.passes.issue import UnknownLink, UnknownPass
 from app.points import amounts, refusals
-from app.web.database_errors import was_busy
+from app.web.database_errors import CANNOT_CONNECT, was_away, was_busy
 from app.web.rendering import PageNotFound, error_page, is_for_people
+
+log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 DOCS = "https://passbell.org/problems/"
@@ -125,7 +128,8 @@ def add_error_handlers(app: FastAPI) -> None:
     for error_type in TABLE:
         app.add_exception_handler(error_type, _known)
     app.add_exception_handler(Problem, _known)
-    app.add_exception_handler(DBAPIError, _database)
+    for error_type in (DBAPIError, *CANNOT_CONNECT):
+        app.add_exception_handler(error_type, _database)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(PageNotFound, _page_not_found)
@@ -153,8 +157,11 @@ async def _known(request: Request, error: Exception) -> Response:
 
 
 async def _database(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DBAPIError)
-    if not was_busy(error):
+    if was_away(error):
+        log.error("database.away", reason=type(error).__name__)
+        detail = "the database cannot be reached: send the request again, under the same Idempotency-Key"
+        return refusal(request, 503, "unavailable", detail, headers={"Retry-After": "1"})
+    if not (isinstance(error, DBAPIError) and was_busy(error)):
         raise error
     detail = "the database is busy with the same rows: send the request again"
     return refusal(request, 503, "busy", detail, headers={"Retry-After": "1"})

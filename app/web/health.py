@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import get_args
 
-from asyncpg.exceptions import PostgresError
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import job_queue, metrics, migrations
+from app.db import DATABASE_AWAY
 from app.passes.models import Update
 from app.wallets.apple import certificates
 from app.wallets.apple.push import PushService
@@ -25,8 +24,6 @@ from app.wiring import Services
 
 router = APIRouter(include_in_schema=False)
 
-# asyncpg's own errors come through as they are while a connection is opened.
-DATABASE_AWAY = (SQLAlchemyError, PostgresError, OSError)
 WARN_DAYS = max(certificates.EXPIRY_WARNING_DAYS)
 DATABASE_SECONDS = 5.0  # a database that hangs is no better than one that is away
 
