@@ -1,14 +1,18 @@
 """What the clock starts at night."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from app import metrics, rate_limits
 from app.jobs import nightly
+from app.members.models import Account, StoredAnswer
+from app.passes.models import DeviceLog
+from app.points import ledger
+from app.points.models import Entry
 from app.rate_limits import RateLimit
-from tests.make import NOON, make_account
-
-pytestmark = pytest.mark.parametrize("database", ["sqlite"])
+from tests.make import NOON, make_account, make_program
 
 
 @pytest.fixture
@@ -35,3 +39,34 @@ async def test_what_the_reconciler_finds_is_a_metric(services):
     await nightly.reconcile(services)
 
     assert metrics.LEDGER_MISMATCHES._value.get() >= 1
+
+
+async def test_points_past_their_date_go_and_the_ledger_says_so(services, clock):
+    async with services.sessions.begin() as session:
+        account = await make_account(session, await make_program(session, points_expire_after_days=30))
+        facts = {"reason": "x", "source": "till", "source_event": "1", "now": NOON}
+        await ledger.earn(session, account.id, 40, **facts)
+    clock.tick(31 * 86_400)
+
+    await nightly.expire_points(services)
+
+    async with services.sessions() as session:
+        kinds = (await session.scalars(select(Entry.kind).order_by(Entry.sequence))).all()
+        assert (await session.get_one(Account, account.id)).balance == 0
+    assert kinds == ["earn", "expire"]
+
+
+async def test_old_log_lines_and_answers_are_dropped_and_young_ones_kept(services):
+    async with services.sessions.begin() as session:
+        program = await make_program(session)
+        for number, age in enumerate((1, 20, 40)):
+            at = NOON - timedelta(days=age)
+            session.add(DeviceLog(id=f"log_{number}", line="x", user_agent="", at=at))
+            answer = {"request_hash": "0", "status": 201, "body": b"{}", "at": at}
+            session.add(StoredAnswer(program_id=program.id, key=str(number), **answer))
+
+    await nightly.prune(services)
+
+    async with services.sessions() as session:
+        assert (await session.scalars(select(DeviceLog.id))).all() == ["log_0"]
+        assert sorted(await session.scalars(select(StoredAnswer.key))) == ["0", "1"]
