@@ -48,11 +48,13 @@ class Registered:
 
     The handler may run again for a job it has done: after a crash, or when recording its success failed. So
     it reads the state it must bring about, and does nothing where that is reached. TemporaryFailure and any
-    unexpected exception mean again later, PermanentFailure means hold.
+    unexpected exception mean again later, PermanentFailure means hold. `on_hold` runs before a job is held,
+    with its arguments: so that whoever waits for it sees that nobody works at it any more.
     """
 
     handler: Handler
     retry: Retry = NORMAL_RETRY
+    on_hold: Handler | None = None
     # At most so many at once, over all workers together. A seat is free again when the job's end is written
     # down, up to 0.1 s after it: so ten a second for each seat.
     concurrency_limit: int | None = None
@@ -190,25 +192,32 @@ class _Executor(AbstractEntrypointExecutor):
         task = asyncio.current_task()
         assert task is not None
         self.running.add(task)
+        args = orjson.loads(job.payload or b"{}")
         try:
-            await self.registered.handler(orjson.loads(job.payload or b"{}"))
+            await self.registered.handler(args)
         except asyncio.CancelledError as error:
             # PgQueuer deletes a cancelled job, as if someone had called it off.
             task.uncancel()
             raise RetryRequested(timedelta(0), reason=HANDED_BACK) from error
         except PermanentFailure:
+            await self._before_hold(args)
             raise
         except Exception as error:
             if not isinstance(error, TemporaryFailure):
                 log.exception("job %s %s failed unexpectedly", job.entrypoint, job.id)
             failed_attempts = job.attempts + 1
             if failed_attempts >= self.registered.retry.attempts_max:
+                await self._before_hold(args)
                 raise
             wait = self.registered.retry.wait_seconds(failed_attempts, error)
             reason = f"{type(error).__name__}: {error}"
             raise RetryRequested(timedelta(seconds=wait), reason=reason) from error
         finally:
             self.running.discard(task)
+
+    async def _before_hold(self, args: Mapping[str, JsonScalar]) -> None:
+        if self.registered.on_hold is not None:
+            await self.registered.on_hold(args)
 
 
 def _scheduled(function: CronFunction) -> Callable[[Schedule], Awaitable[None]]:

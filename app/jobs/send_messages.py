@@ -44,6 +44,20 @@ async def send_message(services: Services, args: Mapping[str, JsonScalar]) -> No
         await _find_out(services, message)
 
 
+async def give_up(services: Services, args: Mapping[str, JsonScalar]) -> None:
+    """Nobody tries any more: what was never handed over has failed, and of the rest a person must judge."""
+    message_id = str(args["message_id"])
+    async with services.sessions.begin() as session:
+        message = await locked(session, select(Message).where(Message.id == message_id))
+        if message.state not in ("queued", "sending"):
+            return
+        message.state = "failed" if message.state == "queued" else "unknown"
+        message.error = message.error or "given up: the provider could not be asked"
+        channel, state = message.channel, message.state
+    log.error("message.given_up", message=message_id, state=state)
+    _count(channel, state)
+
+
 async def _send(services: Services, message: Message) -> None:
     try:
         result = await _hand_over(services, message)

@@ -11,7 +11,11 @@ def handlers(services: Services) -> dict[str, Registered]:
     """Every handler with its retry policy, by kind."""
     return {
         kinds.PUSH_APPLE: Registered(partial(push_apple.push_apple, services), push_apple.RETRY),
-        kinds.SEND_MESSAGE: Registered(partial(send_messages.send_message, services), send_messages.RETRY),
+        kinds.SEND_MESSAGE: Registered(
+            partial(send_messages.send_message, services),
+            send_messages.RETRY,
+            on_hold=partial(send_messages.give_up, services),
+        ),
     }
 
 

@@ -162,6 +162,23 @@ async def test_a_failed_job_is_tried_again_later_and_held_after_the_last_attempt
     assert abs(datetime.now(UTC) - job.held_at) < timedelta(seconds=10)
 
 
+@pytest.mark.parametrize("error", [TemporaryFailure("503"), PermanentFailure("403"), ValueError("ours")])
+async def test_whoever_waits_for_a_job_hears_once_that_it_is_held(sessions, working, done, error):
+    async def ring(args):
+        raise error
+
+    async def note(args):
+        done.add(args)
+
+    handlers = {"ring": Registered(ring, retry=SOON, on_hold=note)}
+    async with working(handlers):
+        async with sessions.begin() as session:
+            await enqueue(session, "ring", {"pass_id": "p1"})
+        await held_jobs(sessions, 1)
+
+    assert done.calls == [{"pass_id": "p1"}]
+
+
 async def test_a_permanent_failure_is_held_at_once_and_can_be_requeued(sessions, working, done):
 
     async def ring(args):

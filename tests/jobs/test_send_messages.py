@@ -6,8 +6,10 @@ from sqlalchemy import select, update
 
 from app import metrics
 from app.errors import PermanentFailure, TemporaryFailure
-from app.jobs.send_messages import PATIENCE_SECONDS, send_message
-from app.members import messages
+from app.job_queue import kinds
+from app.jobs.send_messages import PATIENCE_SECONDS, give_up, send_message
+from app.jobs.table import handlers
+from app.members import messages, resending
 from app.members.models import Message
 from tests.make import NOON, make_program
 
@@ -134,3 +136,31 @@ async def test_an_email_without_a_mail_server_fails_and_says_which_setting(servi
         await send_message(services, {"message_id": message_id})
 
     assert (await read(services, message_id)).state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("state", "becomes"),
+    [("queued", "failed"), ("sending", "unknown"), ("sent", "sent"), ("delivered", "delivered")],
+)
+async def test_a_message_nobody_tries_to_send_any_more_says_so(services, write, state, becomes):
+    message_id = await write(state=state)
+
+    await give_up(services, {"message_id": message_id})
+
+    given_up = await read(services, message_id)
+    assert (given_up.state, bool(given_up.error)) == (becomes, state != becomes)
+
+
+async def test_a_message_that_was_given_up_can_be_sent_again(services, world, write):
+    message_id = await write("+79161234501")  # refused once
+    handler = handlers(services)[kinds.SEND_MESSAGE]
+    with pytest.raises(TemporaryFailure):
+        await handler.handler({"message_id": message_id})
+    await handler.on_hold({"message_id": message_id})
+
+    async with services.sessions.begin() as session:
+        given_up = await read(services, message_id)
+        await resending.resend(session, given_up.program_id, message_id)
+    await handler.handler({"message_id": message_id})
+
+    assert len(world.sms.received("+79161234501")) == 1
