@@ -1,6 +1,7 @@
 """The settings: where they are read from, and errors that name the variable and the remedy."""
 
 import pytest
+from pydantic import ValidationError
 
 from app.settings import PREFIX, BadSettings, Settings, read_settings, unknown_variables
 
@@ -105,6 +106,13 @@ def test_a_bad_value_names_the_variable_and_does_not_repeat_a_secret(put, name, 
 
     assert str(caught.value).startswith(f"PASSBELL_{name}: ")
     assert "\n" not in str(caught.value)
+    assert "c4n4ry" not in str(caught.value)
+
+
+def test_a_bad_secret_stands_in_no_error_of_the_class_itself():
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"secret_key": "c4n4ry", "mode": "c4n4ry"})
+
     assert "c4n4ry" not in str(caught.value)
 
 

@@ -39,7 +39,6 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id = new_id("req")
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)  # in every line this request logs
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 0

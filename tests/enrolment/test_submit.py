@@ -11,10 +11,11 @@ from app.i18n import load_texts
 from app.members.models import Account, Consent, Member, Message, Notice
 from app.passes.issue import by_link, reissue, set_state
 from app.passes.models import Pass
+from app.points import ledger
 from app.points.models import Entry
 from app.wiring import TEXTS
 from tests.enrolment.test_forms import DEFINITION, FILLED, TODAY
-from tests.make import NOON, make_program
+from tests.make import NOON, make_account, make_program
 
 TEXT = load_texts(TEXTS)
 LINK_URL = "https://cards.example.com"
@@ -103,6 +104,26 @@ async def test_another_name_on_the_phone_shares_the_account_and_gets_no_second_g
     assert child.issued.id != mother.issued.id
     assert account.balance == 50
     assert await count(session, Entry) == 1
+
+
+async def test_an_account_that_has_moved_points_already_gets_no_gift(session):
+    form = await make_form(session)
+    account = await make_account(session, form[0], phone="+79123456789")
+    await ledger.earn(
+        session,
+        account.id,
+        7,
+        reason="till",
+        source="till",
+        source_event="1",
+        program_id=form[0].id,
+        now=NOON,
+    )
+
+    await enrol(session, form)
+
+    await session.refresh(account)
+    assert account.balance == 7
 
 
 async def test_the_same_phone_in_another_programme_is_another_person(session):
