@@ -127,6 +127,7 @@ def open_engine(database_url: str) -> AsyncEngine:
         url,
         pool_size=20,
         max_overflow=10,
+        hide_parameters=True,  # names and phones, in the text of every error
         connect_args={
             "server_settings": {
                 "application_name": "passbell",

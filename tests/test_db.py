@@ -2,8 +2,8 @@ import asyncio
 from datetime import datetime
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.exc import StatementError
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from app.db import locked, new_id
 from app.members.models import Program
@@ -23,6 +23,16 @@ async def test_a_naive_datetime_is_refused_by_its_value(session):
 
     with pytest.raises(StatementError, match="naive datetime"):
         await session.flush()
+
+
+async def test_what_a_statement_was_given_stands_in_no_error(engine):
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError) as refused:
+            await connection.execute(
+                text("SELECT no_such_column FROM members WHERE name = :name"), {"name": "Anna"}
+            )
+
+    assert "Anna" not in str(refused.value)
 
 
 async def test_lost_updates_do_not_happen(sessions):

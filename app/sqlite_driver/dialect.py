@@ -73,7 +73,9 @@ def create_write_engine(database_url: str) -> AsyncEngine:
     url, path = _file(database_url)
     database = Database(path)
     # A virtual connection weighs nothing: how many wait for a turn is for the server to limit.
-    engine = create_async_engine(url, pool_size=0, connect_args={"open_connection": database.connect})
+    engine = create_async_engine(
+        url, pool_size=0, hide_parameters=True, connect_args={"open_connection": database.connect}
+    )
 
     @event.listens_for(engine.sync_engine, "engine_disposed")
     def close(_engine: Engine) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -93,6 +95,7 @@ def create_read_engine(database_url: str, *, in_threads: bool = False) -> AsyncE
         url,
         pool_size=READERS_KEPT,
         max_overflow=READERS_MAX - READERS_KEPT,
+        hide_parameters=True,
         connect_args={"open_connection": partial(ReadConnection, path, thread)},
     )
 
