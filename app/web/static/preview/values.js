@@ -30,7 +30,7 @@ export function shown(field, language) {
   if (field.numberStyle === "PKNumberStylePercent") {
     return new Intl.NumberFormat(language, { style: "percent" }).format(Number(value));
   }
-  if (field.numberStyle || typeof value === "number") return new Intl.NumberFormat(language).format(Number(value));
+  if (field.numberStyle) return new Intl.NumberFormat(language).format(Number(value));
   return String(value);
 }
 
