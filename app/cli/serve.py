@@ -22,7 +22,9 @@ HEALTH_SECONDS = 5
 def serve_command() -> None:
     """Answer requests: the API, the forms, the pass pages and the phones."""
     settings = _begin()
-    uvicorn.Server(serving_config(settings)).run()
+    config = serving_config(settings)
+    collect_rarely()
+    uvicorn.Server(config).run()
 
 
 def serving_config(settings: Settings) -> uvicorn.Config:
@@ -56,6 +58,7 @@ def collect_rarely() -> None:
 def worker_command() -> None:
     """Do the work that requests wrote down: pushes, messages, nightly jobs."""
     settings = _begin()
+    collect_rarely()
     uvloop.run(worker.run(settings))
 
 
