@@ -29,6 +29,8 @@ def test_a_desktop_shows_a_code_that_leads_a_camera_to_the_same_page(open_page: 
 
     read = zxingcpp.read_barcodes(Image.open(io.BytesIO(shot)))
     assert [code.text for code in read] == [link]
+    corners = read[0].position
+    assert corners.top_right.x - corners.top_left.x > 150  # pixels: it fills its box
 
 
 @pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
