@@ -11,12 +11,14 @@ import structlog
 
 LONGEST = 20_000  # letters of one value: a traceback fits, a request body does not
 _SECRETS = r"password|passwd|psw|secret|api_?key|tokens?|authorization|pin"
+# No pattern may begin again inside what it has just walked over: callers choose the paths we log, and one of
+# twenty thousand letters would keep the process busy for seconds.
 _PATTERNS = (
-    (re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@", re.I), r"\1:…@"),
+    (re.compile(r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://[^\s:/@]*):[^\s/@]+@", re.I), r"\1:…@"),
     (re.compile(r"(/p/|/hooks/sms/)[\w%-]{8,}"), r"\1…"),
     (re.compile(r"\b(ApplePass|AndroidPass|Bearer|Basic)\s+[^\s\"',]+", re.I), r"\1 …"),
     (re.compile(r"\bpb_live_\w+"), "pb_live_…"),
-    (re.compile(r"\beyJ[\w-]+(\.[\w-]+)+"), "eyJ…"),  # a JSON Web Token
+    (re.compile(r"(?<![\w-])eyJ[\w-]+(\.[\w-]+)+"), "eyJ…"),  # a JSON Web Token
     (re.compile(rf"((?:{_SECRETS})[\"']?\s*[=:][\s\[\"']*)[^\s\"'&,;}}\]]+", re.I), r"\1…"),
     (re.compile(r"\b([0-9a-f]{6})[0-9a-f]{58,194}\b", re.I), r"\1…"),  # a push token
 )
