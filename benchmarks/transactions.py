@@ -138,7 +138,7 @@ async def served(url: str) -> AsyncIterator[tuple[int, int]]:
             "PASSBELL_LOG_LEVEL": "warning",  # a line per request is the log's cost, not the door's
             "PASSBELL_PASS_TEMPLATES_DIR": str(ROOT / "pass_templates"),
         }
-        arguments = [sys.executable, "-m", "benchmarks.serving"]
+        arguments = [sys.executable, "-m", "benchmarks._serving"]
         server = subprocess.Popen(  # noqa: ASYNC220  it is only started here
             arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
         )

@@ -1,11 +1,11 @@
-"""The web process the benchmarks measure: prints its port, then serves until it is terminated."""
+"""The web process the benchmarks measure: `passbell serve` that prints its port first."""
 
 import socket
 
 import uvicorn
 
 from app import logs
-from app.main import create_app
+from app.cli.serve import collect_rarely, serving_config
 from app.settings import Settings
 
 
@@ -14,7 +14,8 @@ def main() -> None:
     logs.configure(settings.log_level, "json")  # to standard error: nobody empties the pipe of the port
     listener = socket.create_server(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
-    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False)
+    config = serving_config(settings)
+    collect_rarely()
     uvicorn.Server(config).run([listener])
 
 
