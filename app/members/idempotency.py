@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, LargeBinary, bindparam, delete, select, text
+from sqlalchemy import CursorResult, Integer, LargeBinary, String, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import UtcDateTime
 from app.members.models import StoredAnswer
+from app.sql import run, typed_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,21 @@ class Answer:
     body: bytes
 
 
-_STORE = text("""
+_STORE = typed_text(
+    """
     INSERT INTO stored_answers (program_id, key, request_hash, status, body, at)
     VALUES (:program_id, :key, :request_hash, :status, :body, :at)
     ON CONFLICT DO NOTHING RETURNING status
-""").bindparams(bindparam("body", type_=LargeBinary()), bindparam("at", type_=UtcDateTime()))
+""",
+    {
+        "program_id": String(),
+        "key": String(),
+        "request_hash": String(),
+        "status": Integer(),
+        "body": LargeBinary(),
+        "at": UtcDateTime(),
+    },
+)
 
 
 async def store(session: AsyncSession, program_id: str, key: str, answer: Answer, *, now: datetime) -> bool:
@@ -40,7 +51,7 @@ async def store(session: AsyncSession, program_id: str, key: str, answer: Answer
         "body": answer.body,
         "at": now,
     }
-    return (await session.execute(_STORE, values)).first() is not None
+    return bool(await run(session, _STORE, values))
 
 
 async def stored(session: AsyncSession, program_id: str, key: str) -> Answer | None:

@@ -12,12 +12,13 @@ from sqlalchemy.engine import Row
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import locked, typed_text
+from app.db import locked
 from app.job_queue import enqueue_many, kinds
 from app.passes import trace
 from app.passes.issue import UnknownPass
 from app.passes.models import Pass, Registration, TraceEvent, Update
 from app.passes.versions import APPLE
+from app.sql import typed_text
 
 DEVICES_MAX = 20  # per pass; one phone comes with many device ids, and every one costs a push
 

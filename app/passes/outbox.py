@@ -7,10 +7,11 @@ from enum import Enum, auto
 from sqlalchemy import BigInteger, String, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import UtcDateTime, typed_text
+from app.db import UtcDateTime
 from app.job_queue import enqueue, enqueue_many, kinds
 from app.passes.models import Update
 from app.passes.versions import APPLE
+from app.sql import typed_text
 
 # Longer than the slowest push (10 s) and its bookkeeping: so long does a dead worker's pass wait.
 LEASE = timedelta(seconds=15)

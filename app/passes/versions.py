@@ -1,14 +1,16 @@
 """A change that shows: the version rises, and each wallet is owed the newest one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, String, TextClause, bindparam
+from sqlalchemy import BigInteger, Connection, String, TextClause, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import Json, UtcDateTime, new_id, typed_text
+from app.db import Json, UtcDateTime, new_id
 from app.job_queue import enqueue_many, kinds
 from app.passes import trace
+from app.sql import run_on, typed_text
 
 APPLE = "apple"
 
@@ -70,15 +72,32 @@ _AT_ONCE_BY_CHANGE = {
     for change in (_CHANGE_ACCOUNT, _CHANGE_THESE, _CHANGE_MESSAGE)
 }
 
+# SQLite has one writer, so between its steps nobody changes `queued`.
+_TRACE = f"""
+INSERT INTO trace (id, program_id, pass_id, kind, version, details, at)
+SELECT :trace_stem || printf('%0{_COUNTER_LENGTH}x', row_number() OVER (ORDER BY id)),
+  :program_id, id, '{trace.CHANGED}', version, :details, :now FROM passes WHERE id IN :pass_ids
+"""  # noqa: S608  constants of this file
 _WANT = f"""
 UPDATE updates SET wanted_at = :now,
-  wanted_version = (SELECT version FROM passes WHERE passes.id = updates.pass_id){{and_queued}}
-WHERE wallet = '{APPLE}' AND pass_id IN :pass_ids{{unless}} RETURNING pass_id, queued
+  wanted_version = (SELECT version FROM passes WHERE passes.id = updates.pass_id)
+WHERE wallet = '{APPLE}' AND pass_id IN :pass_ids
 """  # noqa: S608  constants of this file
-_QUEUED = ", queued = true, touched_at = :now"
-_WANT_IN_NEW_JOB = _statement(_WANT.format(and_queued=_QUEUED, unless=" AND NOT queued"))
-_WANT_IN_OLD_JOB = _statement(_WANT.format(and_queued="", unless=""))
-_WANT_IN_ANOTHER_JOB = _statement(_WANT.format(and_queued=_QUEUED, unless=""))
+_QUEUE = f"""
+UPDATE updates SET queued = true, touched_at = :now
+WHERE wallet = '{APPLE}' AND pass_id IN :pass_ids AND NOT queued RETURNING pass_id
+"""  # noqa: S608  constants of this file
+
+
+def _step(sql: str) -> TextClause:
+    """A statement for SQLite, which gets a list of ids as one JSON value."""
+    return typed_text(
+        sql.replace(":pass_ids", "(SELECT value FROM json_each(:pass_ids))"), _TYPES | {"pass_ids": Json()}
+    )
+
+
+_TRACE_STEP, _WANT_STEP, _QUEUE_STEP = _step(_TRACE), _step(_WANT), _step(_QUEUE)
+_STEP_BY_CHANGE = {change: _step(change.text) for change in (_CHANGE_ACCOUNT, _CHANGE_THESE, _CHANGE_MESSAGE)}
 
 
 async def mark_account_changed(
@@ -126,44 +145,29 @@ async def _mark(
 ) -> None:
     if session.new or session.dirty:
         await session.flush()  # a pass made a moment ago may not be in the database yet
-    parameters = {**which, "second": int(now.timestamp())}
+    values = {
+        **which,
+        "second": int(now.timestamp()),
+        "program_id": program_id,
+        "details": dict(because),
+        "now": now,
+        "trace_stem": new_id("trc")[:-_COUNTER_LENGTH],
+    }
     if session.get_bind().dialect.name == "postgresql":
-        parameters |= {"program_id": program_id, "details": dict(because), "now": now}
-        parameters["trace_stem"] = new_id("trc")[:-_COUNTER_LENGTH]
-        edges = await session.scalars(_AT_ONCE_BY_CHANGE[change], parameters)
-        await _enqueue(session, edges)
-        return
-    changed = await session.execute(change, parameters)
-    versions = {row.id: row.version for row in changed}
-    if versions:
-        await trace.record_versions(session, program_id, versions, trace.CHANGED, details=because, now=now)
-        await _want(session, list(versions), now=now)
-
-
-async def _want(session: AsyncSession, pass_ids: Sequence[str], *, now: datetime) -> None:
-    """Raise what Apple's wallet is owed, and enqueue a job for each pass that has none on its way.
-
-    Each UPDATE locks its rows until commit. So a worker that clears `queued` meanwhile has either done so
-    before, and this change enqueues anew, or does so afterwards, and then reads this version.
-    """
-    edges = await _raise_wanted(session, _WANT_IN_NEW_JOB, pass_ids, now=now)
-    on_their_way = [pass_id for pass_id in pass_ids if pass_id not in edges]
-    if on_their_way:
-        raised = await _raise_wanted(session, _WANT_IN_OLD_JOB, on_their_way, now=now)
-        turned = [pass_id for pass_id in on_their_way if not raised.get(pass_id, True)]
-        if turned:
-            edges |= await _raise_wanted(session, _WANT_IN_ANOTHER_JOB, turned, now=now)
-    await _enqueue(session, edges)
-
-
-async def _enqueue(session: AsyncSession, pass_ids: Iterable[str]) -> None:
-    jobs = [{"pass_id": pass_id} for pass_id in sorted(pass_ids)]
+        edges = list(await session.scalars(_AT_ONCE_BY_CHANGE[change], values))
+    else:
+        step = _STEP_BY_CHANGE[change]
+        edges = await session.run_sync(lambda sync: _mark_in_steps(sync.connection(), step, values))
+    jobs = [{"pass_id": pass_id} for pass_id in sorted(edges)]
     await enqueue_many(session, kinds.PUSH_APPLE, jobs, priority=kinds.LIVE)
 
 
-async def _raise_wanted(
-    session: AsyncSession, statement: TextClause, pass_ids: Sequence[str], *, now: datetime
-) -> dict[str, bool]:
-    """Set what is wanted; by pass, whether a job for it is on its way now."""
-    rows = await session.execute(statement, {"pass_ids": pass_ids, "now": now})
-    return {row.pass_id: bool(row.queued) for row in rows}
+def _mark_in_steps(connection: Connection, change: TextClause, values: dict[str, Any]) -> list[str]:
+    """What PostgreSQL does at once; the passes that have no job on their way."""
+    changed = [row.id for row in run_on(connection, change, values)]
+    if not changed:
+        return []
+    values |= {"pass_ids": changed}
+    run_on(connection, _TRACE_STEP, values)
+    run_on(connection, _WANT_STEP, values)
+    return [row.pass_id for row in run_on(connection, _QUEUE_STEP, values)]

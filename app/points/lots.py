@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, String, TextClause, bindparam, text
+from sqlalchemy import BigInteger, Connection, String, TextClause
+
+from app.sql import run_on, typed_text
 
 # `before` is what the lots ahead of this one hold; a lot is touched while that does not cover the debit.
 _TAKE = """
@@ -38,8 +40,7 @@ _TYPES = {
 
 
 def _statement(sql: str) -> TextClause:
-    names = [name for name in _TYPES if f":{name}" in sql]
-    return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in names))
+    return typed_text(sql, _TYPES)
 
 
 _TAKE_STEP = _statement(_TAKE)
@@ -60,7 +61,7 @@ def use(connection: Connection, values: Mapping[str, Any], *, gives_back: bool, 
     were when this one begins.
     """
     if folded:
-        connection.execute(_GIVE_BACK_AT_ONCE if gives_back else _TAKE_AT_ONCE, values)
+        run_on(connection, _GIVE_BACK_AT_ONCE if gives_back else _TAKE_AT_ONCE, values)
         return
-    connection.execute(_GIVE_BACK_STEP if gives_back else _TAKE_STEP, values)
-    connection.execute(_APPLY_STEP, values)
+    run_on(connection, _GIVE_BACK_STEP if gives_back else _TAKE_STEP, values)
+    run_on(connection, _APPLY_STEP, values)

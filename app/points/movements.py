@@ -12,11 +12,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Connection, String, TextClause, bindparam, text
+from sqlalchemy import BigInteger, Boolean, Connection, String, TextClause
 
 from app.db import UtcDateTime
 from app.points import lots
 from app.points.refusals import POINTS_MAX
+from app.sql import run_on, typed_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,7 @@ _TYPES = {
 
 
 def _statement(sql: str) -> TextClause:
-    names = [name for name in _TYPES if f":{name}" in sql]
-    return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in names))
+    return typed_text(sql, _TYPES)
 
 
 _JUST_MOVED = "accounts WHERE id = :account_id"
@@ -185,25 +185,22 @@ def folds(connection: Connection) -> bool:
 def _at_once(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
     """Account, entry and lot in one statement (PostgreSQL)."""
     statement = _ENTRY_AND_LOT_AT_ONCE if makes_lot else _ENTRY_AT_ONCE
-    moved = connection.execute(statement, values).one_or_none()
-    if moved is None:
-        return None
-    if not moved.added:
-        connection.execute(_PUT_BACK_STEP, values)
-        return None
-    return Written(moved.program_id, moved.sequence, moved.balance)
+    for moved in run_on(connection, statement, values):
+        if moved.added:
+            return Written(moved.program_id, moved.sequence, moved.balance)
+        run_on(connection, _PUT_BACK_STEP, values)
+    return None
 
 
 def _in_steps(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
     """Account, entry and lot one after the other (any database)."""
-    moved = connection.execute(_MOVE_STEP, values).one_or_none()
-    if moved is None:
-        return None
-    if connection.execute(_ENTRY_STEP, values).one_or_none() is None:
-        connection.execute(_PUT_BACK_STEP, values)
-        return None
-    if makes_lot:
-        days = moved.expire_after_days
-        expires_at = None if days is None else values["now"] + timedelta(days=days)
-        connection.execute(_LOT_STEP, values | {"expires_at": expires_at})
-    return Written(moved.program_id, moved.sequence, moved.balance)
+    for moved in run_on(connection, _MOVE_STEP, values):
+        if not run_on(connection, _ENTRY_STEP, values):
+            run_on(connection, _PUT_BACK_STEP, values)
+            return None
+        if makes_lot:
+            days = moved.expire_after_days
+            expires_at = None if days is None else values["now"] + timedelta(days=days)
+            run_on(connection, _LOT_STEP, values | {"expires_at": expires_at})
+        return Written(moved.program_id, moved.sequence, moved.balance)
+    return None
