@@ -6,10 +6,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.migrations.models import Base as Base  # maps every table
+
+LOCK_KEY = 7_217_331  # of PostgreSQL's advisory lock: any number that nobody else uses
+
+# A migration, and the wait for another's, may take as long as it needs, whatever requests are allowed.
+_UNHURRIED = text("SELECT set_config('lock_timeout', '0', true), set_config('statement_timeout', '0', true)")
+_ALONE = text("SELECT pg_advisory_xact_lock(:key)")
 
 
 def config() -> Config:
@@ -20,9 +26,12 @@ def config() -> Config:
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Bring the database to the newest revision, in one transaction."""
+    """Bring the database to the newest revision, in one transaction; others who start now wait for it."""
 
     def run(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
+            connection.execute(_UNHURRIED)
+            connection.execute(_ALONE, {"key": LOCK_KEY})
         here = config()
         here.attributes["connection"] = connection
         command.upgrade(here, "head")

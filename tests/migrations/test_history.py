@@ -1,11 +1,14 @@
 """The history goes up, down and up again on both databases, and ends where the models are."""
 
+import asyncio
+
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
 from app import migrations
+from app.db import open_engine
 from app.migrations.models import Base
 
 
@@ -30,6 +33,19 @@ async def test_down_and_up_again_gives_the_same_tables(engine):
     assert await tables(engine) == before
     assert {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "members"} <= before
     assert await migrations.is_current(engine)
+
+
+async def test_processes_that_start_at_once_migrate_once(engine, database_url):
+    before = await tables(engine)
+    async with engine.begin() as connection:
+        await connection.run_sync(downgrade)
+    processes = [open_engine(database_url) for _ in range(4)]
+
+    await asyncio.gather(*(migrations.upgrade(each) for each in processes))
+
+    assert await tables(engine) == before
+    for each in processes:
+        await each.dispose()
 
 
 async def test_the_migrations_make_exactly_the_models(engine):
