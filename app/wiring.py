@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -25,6 +26,12 @@ from app.wallets.apple.wallet import AppleWallet
 from app.wallets.templates import PassTemplate, load_templates
 
 TEXTS = Path(__file__).parent / "web" / "texts"
+
+SECRET_BYTES_MIN = 32
+
+
+class BadSecretKey(Exception):
+    """The installation's secret is there but cannot be one."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +106,27 @@ def load_secret_key(settings: Settings) -> bytes:
         return settings.secret_key.get_secret_value().encode()
     path = settings.data_dir / "secret_key"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48), "ascii")
-    return path.read_text("ascii").strip().encode()
+        _make_secret(path)
+    key = path.read_text("ascii").strip().encode()
+    if len(key) < SECRET_BYTES_MIN:
+        raise BadSecretKey(f"{path} holds no secret: restore it from a backup, or every pass issued is lost")
+    return key
+
+
+def _make_secret(path: Path) -> None:
+    """Write a new secret: whole, on the disk, and not over the one another process wrote meanwhile."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fresh.touch(mode=0o600)
+    with fresh.open("w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(48))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return
+    finally:
+        fresh.unlink()
 
 
 def receipt_token(settings: Settings, secret_key: bytes) -> str:
