@@ -44,7 +44,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     describe(app)
     errors.add_error_handlers(app)
     app.router.routes.extend(apple_passkit.routes())  # first: after a push every phone calls it at once
-    for each in (health, api, docs_page, enrolment, pass_page, sms_receipts):
+    for each in (api, health, docs_page, enrolment, pass_page, sms_receipts):
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
     app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)

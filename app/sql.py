@@ -81,5 +81,6 @@ def _rows(cursor: Any) -> list[Any]:
     names = tuple(str(column[0]) for column in cursor.description)
     row = _row_types.get(names)
     if row is None:
-        row = _row_types.setdefault(names, namedtuple("Row", names)._make)
+        made = namedtuple("Row", names)  # pyright: ignore[reportUntypedNamedTuple]
+        row = _row_types.setdefault(names, made._make)
     return [row(values) for values in cursor.fetchall()]

@@ -1,6 +1,7 @@
 """What an endpoint may ask for. The only Depends() in the program are made here.
 
 All of them are coroutines: FastAPI runs a plain function in a thread, at several times a request's price.
+And none depends on another: each level of dependencies costs as much as a statement.
 """
 
 from collections.abc import AsyncIterator
@@ -14,22 +15,27 @@ from app.i18n import LANGUAGES, choose_language
 from app.wiring import Services
 
 
-async def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
+    """The services of the application that got this request."""
     return cast(Services, request.app.state.services)
 
 
-async def _transaction(services: Annotated[Services, Depends(_services)]) -> AsyncIterator[AsyncSession]:
-    async with services.sessions.begin() as session:
+async def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    async with services_of(request).sessions.begin() as session:
         yield session
 
 
-async def _reading(services: Annotated[Services, Depends(_services)]) -> AsyncIterator[AsyncSession]:
-    async with services.read_sessions() as session:
+async def _reading(request: Request) -> AsyncIterator[AsyncSession]:
+    async with services_of(request).read_sessions() as session:
         yield session
 
 
-async def _now(services: Annotated[Services, Depends(_services)]) -> datetime:
-    return services.clock()
+async def _now(request: Request) -> datetime:
+    return services_of(request).clock()
 
 
 async def _language(request: Request) -> str:

@@ -29,5 +29,6 @@ router = APIRouter(
         for status, description in _PROBLEMS.items()
     },
 )
-for resource in (members, accounts, transactions, passes, messages, templates, devices, programs):
+# Transactions first: routes are tried in this order, and these are by far the most.
+for resource in (transactions, members, accounts, passes, messages, templates, devices, programs):
     router.include_router(resource.router)

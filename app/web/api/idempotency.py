@@ -22,7 +22,7 @@ from app.members.api_keys import Caller
 from app.members.idempotency import Answer
 from app.web import errors
 from app.web.database_errors import was_given_up
-from app.web.dependencies import FromServices
+from app.web.dependencies import services_of
 from app.web.errors import MEDIA_TYPE, Problem
 from app.wiring import Services
 
@@ -138,7 +138,6 @@ def _response(answer: Answer) -> Response:
 
 async def _once(
     request: Request,
-    services: FromServices,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -155,7 +154,7 @@ async def _once(
     ):
         detail = "an Idempotency-Key has at most 255 printable ASCII characters"
         raise Problem(400, "invalid_idempotency_key", detail, pointer="/header/Idempotency-Key")
-    return Once(request, services, idempotency_key)
+    return Once(request, services_of(request), idempotency_key)
 
 
 OnlyOnce = Annotated[Once, Depends(_once)]

@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 
 from app.members import api_keys
 from app.members.api_keys import BadApiKey, Caller
-from app.web.dependencies import FromServices, Now
+from app.web.dependencies import services_of
 from app.web.errors import Problem
 from app.wiring import Services
 
@@ -44,13 +44,12 @@ class _Believed:
 async def _authorized(
     needed: SecurityScopes,
     request: Request,
-    services: FromServices,
-    now: Now,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Caller:
     if credentials is None:
         raise _unauthorized("send your API key: `Authorization: Bearer pb_live_...`")
-    caller = await _caller(request, services, credentials.credentials, now)
+    services = services_of(request)
+    caller = await _caller(request, services, credentials.credentials, services.clock())
     for scope in needed.scopes:
         if not caller.may(scope):
             raise Problem(
