@@ -28,7 +28,7 @@ async def expire_points(services: Services) -> None:
         async with services.sessions.begin() as session:
             expired = await expire.expire_due(session, limit=BATCH, now=services.clock())
         total += expired
-        if expired < BATCH:
+        if not expired:  # fewer than a batch may mean that some were left as they are
             break
     if total:
         log.info("points.expired", lots=total)

@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
+import structlog
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.members.models import Account
@@ -10,6 +12,9 @@ from app.passes.versions import mark_account_changed
 from app.points.models import Entry, Lot, LotUse
 from app.points.movements import Movement
 from app.points.posting import post
+from app.points.refusals import NotEnoughPoints, SequenceOutOfStep
+
+log = structlog.get_logger(__name__)
 
 SOURCE = "expiry"
 
@@ -19,11 +24,21 @@ async def expire_due(session: AsyncSession, *, limit: int, now: datetime) -> int
 
     Takes the accounts of the `limit` lots that are due longest, each with all its due lots: call it again,
     in another transaction, until it returns 0. Repeating or running it twice at once expires nothing twice.
+    An account whose books do not add up is left as it is: it must not keep everybody else's points alive.
     """
     due = select(Lot.account_id).where(Lot.remaining > 0, Lot.expires_at <= now)
     account_ids = await session.scalars(due.order_by(Lot.expires_at).limit(limit))
     # In one order, so that two runs wait for each other instead of deadlocking.
-    return sum([await _expire_account(session, each, now=now) for each in sorted(set(account_ids))])
+    return sum([await _expire_or_leave(session, each, now=now) for each in sorted(set(account_ids))])
+
+
+async def _expire_or_leave(session: AsyncSession, account_id: str, *, now: datetime) -> int:
+    try:
+        async with session.begin_nested():
+            return await _expire_account(session, account_id, now=now)
+    except (NotEnoughPoints, SequenceOutOfStep, IntegrityError) as error:
+        log.error("expiry.refused", account=account_id, reason=type(error).__name__)  # `reconcile` says more
+        return 0
 
 
 async def _expire_account(session: AsyncSession, account_id: str, *, now: datetime) -> int:

@@ -17,6 +17,7 @@ from app.points.refusals import (
     MemberBlocked,
     NotEnoughPoints,
     PointsOutOfRange,
+    SequenceOutOfStep,
     SourceEventReused,
     UnknownAccount,
     UnknownMember,
@@ -65,7 +66,7 @@ async def post(session: AsyncSession, movement: Movement) -> Posted:
         if (first := await _first_of(session, movement)) is not None:
             return first
         # What stood in the way is gone, and the account is ours now: the next attempt decides.
-    raise RuntimeError(f"account {movement.account_id}: sequence out of step, run `passbell reconcile`")
+    raise SequenceOutOfStep(movement.account_id)
 
 
 def same_event(first: EntryView, movement: Movement) -> Posted:

@@ -98,6 +98,13 @@ class CannotReverse(Exception):
         self.reason = reason
 
 
+class SequenceOutOfStep(RuntimeError):
+    """The account's sequence is not that of its newest entry: somebody changed rows by hand."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"account {account_id}: sequence out of step, run `passbell reconcile`")
+
+
 class NoEarningRate(Exception):
     """The account has no tier and the programme none that it could have, so a purchase has no rate."""
 

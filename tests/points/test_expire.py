@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from app.members.models import Account
 from app.passes.models import Pass
 from app.points import ledger
 from app.points.expire import expire_due
@@ -52,6 +53,20 @@ async def test_points_given_back_to_a_lot_past_its_date_expire_again(session):
 
     assert await balance(session, account) == 0
     assert [entry.points for entry in await ledger.history(session, account.id, limit=3)] == [-4, 4, -6]
+
+
+@pytest.mark.parametrize("wrongly", [{"balance": 7}, {"sequence": 0}])
+async def test_books_that_do_not_add_up_keep_nobody_elses_points_alive(session, wrongly):
+    wrong = await make_book(session, points_expire_after_days=30)
+    right = await make_account(session, await program_of(session, wrong))
+    await ledger.earn(session, wrong.id, 10, source_event="1", **FACTS)
+    await ledger.earn(session, right.id, 20, source_event="2", **FACTS)
+    await session.execute(update(Account).where(Account.id == wrong.id).values(**wrongly))
+
+    expired = [await expire_due(session, limit=10, now=DUE) for _ in range(2)]
+
+    assert expired == [1, 0]
+    assert [await balance(session, account) for account in (wrong, right)] == [wrongly.get("balance", 10), 0]
 
 
 async def test_a_run_takes_no_more_accounts_than_its_limit(session):
