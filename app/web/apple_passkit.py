@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from app import rate_limits
 from app.db import new_id
+from app.enrolment.limits import network_of
 from app.passes import content, devices, trace
 from app.passes.evidence import Evidence
 from app.passes.gathered import PhoneReads
@@ -38,7 +39,7 @@ PKPASS = "application/vnd.apple.pkpass"
 REGISTRATION_BYTES_MAX = 4096
 LOG_BYTES_MAX = 65_536
 LOG_LINES_MAX, LOG_LINE_CHARACTERS_MAX = 10, 1024
-LOG_CALLS_PER_MINUTE = 60  # per address
+LOG_CALLS_PER_MINUTE = 60  # per /24 or /64: whoever has one IPv6 address has them by the billion
 
 _SCHEMES = ("applepass", "androidpass")
 _DEVICE = re.compile(r"[!-~]{1,128}")
@@ -163,11 +164,11 @@ async def write_log(request: Request) -> Response:
     services = _services(request)
     lines = _log_lines(await _body(request, LOG_BYTES_MAX))
     user_agent = _escaped(request.headers.get("user-agent", ""))[:256]
-    address = request.client.host if request.client else "unknown"
+    network = network_of(request.client.host if request.client else "unknown")
     now = services.clock()
     async with services.sessions.begin() as session:
         if not await rate_limits.take(
-            session, f"device_log:{address}", limit=LOG_CALLS_PER_MINUTE, period_seconds=60, now=now
+            session, f"device_log:{network}", limit=LOG_CALLS_PER_MINUTE, period_seconds=60, now=now
         ):
             raise Problem(
                 429, "too_many_requests", "too many log lines: wait a minute", headers={"Retry-After": "60"}

@@ -466,6 +466,16 @@ async def test_more_than_sixty_calls_a_minute_are_refused(app, client, clock):
     assert (await client.post("/apple/v1/log", json={"logs": ["later"]})).status_code == 200
 
 
+async def test_the_neighbours_of_an_address_share_its_limit(app):
+    statuses = []
+    for number in range(61):
+        transport = httpx2.ASGITransport(app, client=(f"2001:db8::{number:x}", 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as neighbour:
+            statuses.append((await neighbour.post("/apple/v1/log", json={"logs": ["x"]})).status_code)
+
+    assert statuses == [200] * 60 + [429]
+
+
 async def test_personalisation_is_not_offered(client, card):
     answer = await client.post(card.path + "/personalize", json={})
 
