@@ -2,6 +2,7 @@
 
 PUSH_APPLE = "push_apple"  # pass_id: tell the devices of a pass that it changed
 SEND_MESSAGE = "send_message"  # message_id: hand an SMS or e-mail to its provider
+NIGHTLY = "nightly"  # duty: what the clock asked for, by its name in jobs/nightly.py
 
 # Priorities: the higher first. A single change of a balance never waits for a campaign.
 LIVE = 100

@@ -1,5 +1,9 @@
-"""What the clock starts: points expire, tiers follow their period, the books are proved, old rows go."""
+"""What the clock starts: points expire, tiers follow their period, the books are proved, old rows go.
 
+The clock only puts a job into the queue: a night in which the database was away for a moment is made up for.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import structlog
@@ -8,6 +12,7 @@ from sqlalchemy import delete
 from app import metrics, rate_limits
 from app.db import open_read_engine
 from app.enrolment import proof
+from app.job_queue import JsonScalar, enqueue, kinds
 from app.members import idempotency
 from app.passes.models import DeviceLog
 from app.points import expire, tiers
@@ -19,6 +24,18 @@ log = structlog.get_logger(__name__)
 BATCH = 200
 DEVICE_LOG_KEPT = timedelta(days=14)
 IDEMPOTENCY_KEPT = timedelta(days=35)
+
+
+async def ask_for(services: Services, duty: str) -> None:
+    """Have a duty done, and tried again where it fails."""
+    async with services.sessions.begin() as session:
+        await enqueue(session, kinds.NIGHTLY, {"duty": duty}, priority=kinds.BULK)
+
+
+async def do(services: Services, args: Mapping[str, JsonScalar]) -> None:
+    """Do one duty. Doing it twice does no harm."""
+    _, function = DUTIES[str(args["duty"])]
+    await function(services)
 
 
 async def expire_points(services: Services) -> None:
@@ -64,3 +81,12 @@ async def prune(services: Services) -> None:
         await rate_limits.forget_idle(session, now=now)
         await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)
         await session.execute(delete(DeviceLog).where(DeviceLog.at < now - DEVICE_LOG_KEPT))
+
+
+# By name: when, in UTC, and what.
+DUTIES: dict[str, tuple[str, Callable[[Services], Awaitable[None]]]] = {
+    "expire_points": ("17 * * * *", expire_points),
+    "retier": ("40 0 * * *", retier),
+    "reconcile": ("10 1 * * *", reconcile),
+    "prune": ("30 2 * * *", prune),
+}

@@ -16,6 +16,7 @@ def handlers(services: Services) -> dict[str, Registered]:
             send_messages.RETRY,
             on_hold=partial(send_messages.give_up, services),
         ),
+        kinds.NIGHTLY: Registered(partial(nightly.do, services)),
     }
 
 
@@ -23,8 +24,8 @@ def crons(services: Services) -> list[Cron]:
     """Every schedule, in UTC."""
     return [
         Cron("sweep", "* * * * *", partial(push_apple.sweep, services)),
-        Cron("expire_points", "17 * * * *", partial(nightly.expire_points, services)),
-        Cron("retier", "40 0 * * *", partial(nightly.retier, services)),
-        Cron("reconcile", "10 1 * * *", partial(nightly.reconcile, services)),
-        Cron("prune", "30 2 * * *", partial(nightly.prune, services)),
+        *(
+            Cron(duty, expression, partial(nightly.ask_for, services, duty))
+            for duty, (expression, _) in nightly.DUTIES.items()
+        ),
     ]

@@ -1,18 +1,25 @@
 """What the clock starts at night."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from app import metrics, rate_limits
+from app.job_queue import Retry, kinds, run_worker, stats
 from app.jobs import nightly
+from app.jobs.table import crons, handlers
 from app.members.models import Account, StoredAnswer
 from app.passes.models import DeviceLog
 from app.points import ledger
 from app.points.models import Entry
 from app.rate_limits import RateLimit
+from tests.job_queue.conftest import until
 from tests.make import NOON, make_account, make_program
+
+SOON = Retry(attempts_max=3, first_wait_seconds=0.1, longest_wait_seconds=0.1)
 
 
 @pytest.fixture
@@ -70,3 +77,32 @@ async def test_old_log_lines_and_answers_are_dropped_and_young_ones_kept(service
     async with services.sessions() as session:
         assert (await session.scalars(select(DeviceLog.id))).all() == ["log_0"]
         assert sorted(await session.scalars(select(StoredAnswer.key))) == ["0", "1"]
+
+
+async def test_what_the_clock_asks_for_is_tried_again_after_a_failure(services, clock, monkeypatch):
+    tried = []
+
+    async def fail_once(_services):
+        tried.append(clock())
+        if len(tried) == 1:
+            raise OSError("the database is away")
+
+    expression, _ = nightly.DUTIES["retier"]
+    monkeypatch.setitem(nightly.DUTIES, "retier", (expression, fail_once))
+    known = handlers(services)
+    known[kinds.NIGHTLY] = replace(known[kinds.NIGHTLY], retry=SOON)
+    asked = {cron.name: cron.function for cron in crons(services)}
+    stop = asyncio.Event()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(run_worker(services.engine, known, stop=stop))
+        await asked["retier"]()
+        await until(lambda: nothing_waits(services))
+        stop.set()
+
+    assert len(tried) == 2
+
+
+async def nothing_waits(services) -> bool:
+    async with services.sessions() as session:
+        return await stats(session) == []
