@@ -42,7 +42,7 @@ def requeue(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try held jobs again."""
+    """Try held jobs again. A failed message is sent again by POST /api/v1/messages/{id}/resend instead."""
 
     async def work(session: AsyncSession) -> int:
         wanted = ids or [each.id for each in await job_queue.held(session, limit=10_000)]
