@@ -3,48 +3,57 @@
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, Table, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.members.models import Account, Member, Program, Tier
 from app.passes.models import Pass
 from app.wallets.content import PassContent, Value
 
-# Columns, not objects: after a campaign every phone comes for its pass, and each object costs more than
+# Tables, not models: after a campaign every phone comes for its pass, and loading objects costs more than
 # the signature does.
+_pass = cast(Table, Pass.__table__).c
+_member = cast(Table, Member.__table__).c
+_account = cast(Table, Account.__table__).c
+_program = cast(Table, Program.__table__).c
+_tier = cast(Table, Tier.__table__).c
+
 _OF_A_PASS = select(
-    Pass.id,
-    Pass.program_id,
-    Pass.member_id,
-    Pass.template,
-    Pass.state,
-    Pass.message,
-    Pass.expires_at,
-    Pass.version,
-    Pass.last_modified,
-).where(Pass.serial_number == bindparam("serial_number"))
+    _pass.id,
+    _pass.program_id,
+    _pass.member_id,
+    _pass.template,
+    _pass.state,
+    _pass.message,
+    _pass.expires_at,
+    _pass.version,
+    _pass.last_modified,
+).where(_pass.serial_number == bindparam("serial_number"))
 
 _OF_A_MEMBER = (
     select(
-        Member.name,
-        Member.card_number,
-        Member.language,
-        Member.birthday,
-        Member.answers,
-        Member.state,
-        Member.created_at,
-        Account.balance,
-        Program.name.label("program_name"),
-        Program.currency,
-        Program.country,
-        Program.time_zone,
-        Tier.code.label("tier_code"),
-        Tier.names.label("tier_names"),
+        _member.name,
+        _member.card_number,
+        _member.language,
+        _member.birthday,
+        _member.answers,
+        _member.state,
+        _member.created_at,
+        _account.balance,
+        _program.name.label("program_name"),
+        _program.currency,
+        _program.country,
+        _program.time_zone,
+        _tier.code.label("tier_code"),
+        _tier.names.label("tier_names"),
     )
-    .join(Account, Account.id == Member.account_id)
-    .join(Program, Program.id == Member.program_id)
-    .outerjoin(Tier, Tier.id == Account.tier_id)
-    .where(Member.id == bindparam("member_id"))
+    .select_from(
+        cast(Table, Member.__table__)
+        .join(cast(Table, Account.__table__), _account.id == _member.account_id)
+        .join(cast(Table, Program.__table__), _program.id == _member.program_id)
+        .outerjoin(cast(Table, Tier.__table__), _tier.id == _account.tier_id)
+    )
+    .where(_member.id == bindparam("member_id"))
 )
 
 
