@@ -56,6 +56,7 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
         # Whoever holds the pass will enqueue what came meanwhile; this job only returns in case it died.
         raise TemporaryFailure("another worker holds this pass", retry_after_seconds=taken.seconds)
 
+    sent_at = services.clock()
     told = await asyncio.gather(*(_tell(services, target) for target in taken.targets))
 
     failures = [each.failure for each in told if isinstance(each.failure, TemporaryFailure)]
@@ -66,6 +67,7 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
             pass_id,
             taken.version,
             [(each.target, each.result, str(each.failure or "")) for each in told],
+            sent_at=sent_at,
             now=services.clock(),
         )
         if failures:

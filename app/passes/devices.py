@@ -184,11 +184,13 @@ async def record_pushes(
     version: int,
     told: Sequence[tuple[PushAddress, PushAnswer | None, str]],
     *,
+    sent_at: datetime,
     now: datetime,
 ) -> None:
     """Write down what pushes of one version came to: (device, answer, or None and why there is none).
 
-    An accepted one need not be sent again; a token that is gone is forgotten for every pass.
+    An accepted one need not be sent again, and stands in the story at `sent_at`: its phone may have
+    answered before the push service did. A token that is gone is forgotten for every pass.
     """
     for address, answer, failure in sorted(told, key=lambda each: each[0].push_token):
         if answer is None:
@@ -196,7 +198,7 @@ async def record_pushes(
         elif answer.outcome.value == "device_gone":
             await forget(session, address, reason=answer.reason, now=now)
         else:
-            await _note_accepted(session, program_id, pass_id, version, address, answer, now=now)
+            await _note_accepted(session, program_id, pass_id, version, address, answer, sent_at=sent_at)
 
 
 _ACCEPT = typed_text(
@@ -216,7 +218,7 @@ async def _note_accepted(
     address: PushAddress,
     answer: PushAnswer,
     *,
-    now: datetime,
+    sent_at: datetime,
 ) -> None:
     accepted = {
         "pass_id": pass_id,
@@ -227,7 +229,7 @@ async def _note_accepted(
     devices = sorted(short(device) for device in await session.scalars(_ACCEPT, accepted))
     details: Mapping[str, str | int | None] = {"apns_id": answer.apns_id, "device": ", ".join(devices)}
     await trace.record(
-        session, program_id, [pass_id], trace.PUSH_ACCEPTED, version=version, details=details, now=now
+        session, program_id, [pass_id], trace.PUSH_ACCEPTED, version=version, details=details, now=sent_at
     )
 
 

@@ -78,8 +78,12 @@ async def record_versions(
 
 
 async def story(session: AsyncSession, pass_id: str, *, limit: int = 200) -> list[TraceEvent]:
-    """The newest lines of a pass's story, oldest first."""
+    """The newest lines of a pass's story, as they happened.
+
+    Not as they were written: a push is written down when its answer is in, and by then the phone may have
+    fetched the pass already.
+    """
     newest = (
         select(TraceEvent).where(TraceEvent.pass_id == pass_id).order_by(TraceEvent.id.desc()).limit(limit)
     )
-    return list(reversed((await session.scalars(newest)).all()))
+    return sorted(reversed((await session.scalars(newest)).all()), key=lambda line: line.at)

@@ -3,6 +3,7 @@
 Real sockets everywhere: the program, Apple's push service, the SMS gateway; the phones verify what they get.
 """
 
+import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator
@@ -206,11 +207,12 @@ async def test_the_trace_tells_the_whole_story_in_order(town):
         await town.http.get("/api/v1/passes", params={"member_id": member.id}, headers=headers)
     ).json()["data"]
 
-    for _ in range(100):  # the evidence of asking and fetching is written in bulk, a moment later
-        trace = (await town.http.get(f"/api/v1/passes/{issued['id']}/trace", headers=headers)).json()
-        kinds = [each["kind"] for each in trace["events"]]
-        if "fetched" in kinds:
-            break
+    kinds: list[str] = []
+    async with asyncio.timeout(30):
+        # Both are written a moment later: what phones fetch in bulk, a push when its answer is in.
+        while not {"push_accepted", "fetched"} <= set(kinds):
+            trace = (await town.http.get(f"/api/v1/passes/{issued['id']}/trace", headers=headers)).json()
+            kinds = [each["kind"] for each in trace["events"]]
 
     assert [kind for kind in kinds if kind != "asked"] == [
         "issued",

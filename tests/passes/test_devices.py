@@ -169,7 +169,9 @@ async def tell(session, taken):
 
 async def record(session, taken, result, failure=""):
     told = [(PushTarget("apns", target.push_token), result, failure) for target in taken.targets]
-    await devices.record_pushes(session, taken.program_id, taken.pass_id, taken.version, told, now=NOON)
+    await devices.record_pushes(
+        session, taken.program_id, taken.pass_id, taken.version, told, sent_at=NOON, now=NOON
+    )
 
 
 async def test_an_accepted_push_is_traced_with_the_id_apple_gave_it(session, card):
@@ -183,6 +185,18 @@ async def test_an_accepted_push_is_traced_with_the_id_apple_gave_it(session, car
     assert await session.scalar(select(Registration.pushed_version)) == 2
 
 
+async def test_a_phone_quicker_than_apples_answer_still_fetches_after_the_push_in_the_story(session, card):
+    await Phone(session).register(card)
+    await change(session, card)
+    taken = await outbox.take(session, card.id, now=NOON)
+    second = NOON + timedelta(seconds=1)
+    await trace.record(session, card.program_id, [card.id], trace.FETCHED, version=2, now=second)
+
+    await tell(session, taken)
+
+    assert (await kinds(session, card))[-2:] == [trace.PUSH_ACCEPTED, trace.FETCHED]
+
+
 async def test_a_token_that_is_gone_is_forgotten_for_all_passes_of_the_phone(session, card):
     other = await another(session, card)
     for each in (card, other):
@@ -192,8 +206,9 @@ async def test_a_token_that_is_gone_is_forgotten_for_all_passes_of_the_phone(ses
     taken = await outbox.take(session, card.id, now=NOON)
     gone = PushResult(PushOutcome.DEVICE_GONE, reason="Unregistered")
 
+    told = [(PushTarget("apns", TOKEN), gone, "")]
     await devices.record_pushes(
-        session, card.program_id, card.id, taken.version, [(PushTarget("apns", TOKEN), gone, "")], now=NOON
+        session, card.program_id, card.id, taken.version, told, sent_at=NOON, now=NOON
     )
 
     assert set(await session.scalars(select(Registration.push_token))) == {OTHER_TOKEN}
