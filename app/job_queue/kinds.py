@@ -1,6 +1,7 @@
 """The kinds of work there are, the arguments each carries, and the order they are taken in."""
 
 PUSH_APPLE = "push_apple"  # pass_id: tell the devices of a pass that it changed
+UPDATE_GOOGLE = "update_google"  # pass_id: bring Google's object of a pass to its newest version
 SEND_MESSAGE = "send_message"  # message_id: hand an SMS or e-mail to its provider
 NIGHTLY = "nightly"  # duty: what the clock asked for, by its name in jobs/nightly.py
 

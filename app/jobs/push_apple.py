@@ -16,6 +16,7 @@ from app import metrics
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import JsonScalar, Retry
 from app.passes import devices, outbox
+from app.passes.versions import APPLE
 from app.wallets.apple.push import PushRejected, PushResult, PushService, PushTarget
 from app.wiring import Services
 
@@ -49,7 +50,7 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
     """
     pass_id = str(args["pass_id"])
     async with services.sessions.begin() as session:
-        taken = await outbox.take(session, pass_id, now=services.clock())
+        taken = await outbox.take(session, pass_id, APPLE, now=services.clock())
     if taken is outbox.Idle.NOTHING_OWED:
         return
     if isinstance(taken, outbox.Busy):
@@ -116,6 +117,8 @@ async def _push(services: Services, target: outbox.Target) -> Told:
 async def sweep(services: Services) -> None:
     """Every minute: enqueue what was left behind by an accident. Finding nothing is the usual case."""
     async with services.sessions.begin() as session:
-        found = await outbox.sweep(session, silent_for=SILENT_FOR, limit=SWEEP_MAX, now=services.clock())
+        found = await outbox.sweep(
+            session, APPLE, silent_for=SILENT_FOR, limit=SWEEP_MAX, now=services.clock()
+        )
     if found:
         log.warning("outbox.swept", passes=found)

@@ -13,11 +13,11 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import locked
-from app.job_queue import enqueue_many, kinds
+from app.job_queue import kinds
 from app.passes import trace
 from app.passes.issue import UnknownPass
 from app.passes.models import Pass, Registration, TraceEvent, Update
-from app.passes.versions import APPLE
+from app.passes.versions import APPLE, enqueue_updates
 from app.sql import typed_text
 
 DEVICES_MAX = 20  # per pass; one phone comes with many device ids, and every one costs a push
@@ -294,12 +294,18 @@ async def _owe(session: AsyncSession, held: Pass, *, now: datetime) -> None:
     statement = (
         update(Update)
         .where(Update.pass_id == held.id, Update.wallet == APPLE, ~Update.queued)
-        .values(queued=True, sent_version=Update.wanted_version - 1, wanted_at=now, touched_at=now)
+        .values(
+            queued=True,
+            priority=kinds.LIVE,
+            sent_version=Update.wanted_version - 1,
+            wanted_at=now,
+            touched_at=now,
+        )
         .returning(Update.pass_id)
         .execution_options(synchronize_session=False)
     )
-    edges = [{"pass_id": pass_id} for pass_id in await session.scalars(statement)]
-    await enqueue_many(session, kinds.PUSH_APPLE, edges, priority=kinds.LIVE)
+    edges = [(pass_id, APPLE) for pass_id in await session.scalars(statement)]
+    await enqueue_updates(session, edges, priority=kinds.LIVE)
 
 
 async def _evict(session: AsyncSession, held: Pass, *, keep: str, now: datetime) -> None:

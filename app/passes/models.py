@@ -79,18 +79,19 @@ class Registration(Base):
 class Update(Base):
     """The outbox: this wallet must reach this version of the pass. Ten changes make one push.
 
-    `queued` says that a job is on its way and will read the newest version; only its edge from false to
-    true enqueues one.
+    `queued` says that a job of this `priority` is on its way and will read the newest version; only its edge
+    from false to true enqueues one, or a change that must not wait as long as that job does.
     """
 
     __tablename__ = "updates"
 
     pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), primary_key=True)
-    wallet: Mapped[str] = mapped_column(String(8), primary_key=True)  # apple
+    wallet: Mapped[str] = mapped_column(String(8), primary_key=True)  # apple | google
     program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
     wanted_version: Mapped[int] = mapped_column(BigInteger)
     sent_version: Mapped[int] = mapped_column(BigInteger, default=0)
     queued: Mapped[bool] = mapped_column(default=False)
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")
     attempts: Mapped[int] = mapped_column(default=0)  # failed ones since the last success
     leased_until: Mapped[datetime | None]
     wanted_at: Mapped[datetime]

@@ -1,4 +1,4 @@
-"""The outbox: what each wallet is owed. A worker takes a pass, tells its phones, and notes how it went."""
+"""The outbox: what each wallet is owed. A worker takes a pass, tells that wallet, and notes how it went."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,9 +8,9 @@ from sqlalchemy import BigInteger, String, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import UtcDateTime
-from app.job_queue import enqueue, enqueue_many, kinds
+from app.job_queue import kinds
 from app.passes.models import Update
-from app.passes.versions import APPLE
+from app.passes.versions import APPLE, enqueue_updates
 from app.sql import typed_text
 
 # Longer than the slowest push (10 s) and its bookkeeping: so long does a dead worker's pass wait.
@@ -27,9 +27,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Taken:
-    """A pass taken to be told of: up to which version, and to whom. `targets` has each push token once."""
+    """A pass taken to be told of: which wallet, up to which version, and to whom.
+
+    `targets` has each push token once; only Apple's wallet is told by pushes.
+    """
 
     pass_id: str
+    wallet: str
     program_id: str
     version: int
     targets: tuple[Target, ...]
@@ -43,7 +47,7 @@ class Idle(Enum):
 
 @dataclass(frozen=True)
 class Busy:
-    """Another worker is telling this pass's phones; it will see that more is owed.
+    """Another worker is telling this pass's wallet; it will see that more is owed.
 
     After `seconds` without a word from it, it is dead.
     """
@@ -53,6 +57,7 @@ class Busy:
 
 _TYPES = {
     "pass_id": String(),
+    "wallet": String(),
     "version": BigInteger(),
     "now": UtcDateTime(),
     "until": UtcDateTime(),
@@ -60,16 +65,16 @@ _TYPES = {
 # Text, because every push comes through here, twice.
 _TAKE = typed_text(
     """UPDATE updates SET queued = false, leased_until = :until, touched_at = :now
-    WHERE pass_id = :pass_id AND wallet = 'apple' AND (leased_until IS NULL OR leased_until < :now)
+    WHERE pass_id = :pass_id AND wallet = :wallet AND (leased_until IS NULL OR leased_until < :now)
     RETURNING program_id, wanted_version, sent_version""",
     _TYPES,
 )
 _ASK_FOR_MORE = typed_text(
-    "UPDATE updates SET queued = true WHERE pass_id = :pass_id AND wallet = 'apple' RETURNING leased_until",
+    "UPDATE updates SET queued = true WHERE pass_id = :pass_id AND wallet = :wallet RETURNING leased_until",
     _TYPES,
 ).columns(leased_until=UtcDateTime())
 _RELEASE = typed_text(
-    "UPDATE updates SET leased_until = NULL WHERE pass_id = :pass_id AND wallet = 'apple'", _TYPES
+    "UPDATE updates SET leased_until = NULL WHERE pass_id = :pass_id AND wallet = :wallet", _TYPES
 )
 # A device that accepted this version is not told again; each token once, as a phone has many device ids.
 _TARGETS = typed_text(
@@ -80,22 +85,22 @@ _TARGETS = typed_text(
 _SENT = typed_text(
     """UPDATE updates SET attempts = 0, leased_until = NULL,
       sent_version = CASE WHEN queued THEN sent_version ELSE :version END
-    WHERE pass_id = :pass_id AND wallet = 'apple' AND sent_version < :version RETURNING queued""",
+    WHERE pass_id = :pass_id AND wallet = :wallet AND sent_version < :version RETURNING queued""",
     _TYPES,
 )
 _FAILED = typed_text(
     """UPDATE updates SET queued = true, attempts = attempts + 1, leased_until = NULL, touched_at = :now
-    WHERE pass_id = :pass_id AND wallet = 'apple'""",
+    WHERE pass_id = :pass_id AND wallet = :wallet""",
     _TYPES,
 )
 
 
-async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken | Idle | Busy:
-    """Take a pass for sending, alone, for as long as LEASE.
+async def take(session: AsyncSession, pass_id: str, wallet: str, *, now: datetime) -> Taken | Idle | Busy:
+    """Take a pass for telling one wallet of it, alone, for as long as LEASE.
 
     Clears `queued` before reading, so a change after this commit enqueues anew.
     """
-    which = {"pass_id": pass_id}
+    which = {"pass_id": pass_id, "wallet": wallet}
     row = (await session.execute(_TAKE, which | {"now": now, "until": now + LEASE})).one_or_none()
     if row is None:
         leased_until: datetime | None = await session.scalar(_ASK_FOR_MORE, which)
@@ -104,47 +109,59 @@ async def take(session: AsyncSession, pass_id: str, *, now: datetime) -> Taken |
     if row.sent_version >= row.wanted_version:
         await session.execute(_RELEASE, which)
         return Idle.NOTHING_OWED
-    targets = await session.execute(_TARGETS, which | {"version": row.wanted_version})
-    told = tuple(Target(target.push_service, target.push_token) for target in targets)
-    return Taken(pass_id, row.program_id, row.wanted_version, told)
+    targets = await _targets(session, pass_id, row.wanted_version) if wallet == APPLE else ()
+    return Taken(pass_id, wallet, row.program_id, row.wanted_version, targets)
+
+
+async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[Target, ...]:
+    targets = await session.execute(_TARGETS, {"pass_id": pass_id, "version": version})
+    return tuple(Target(target.push_service, target.push_token) for target in targets)
 
 
 async def mark_sent(session: AsyncSession, taken: Taken) -> None:
-    """Every phone was told of this version, and no newer answer is undone.
+    """The wallet was told of this version, and no newer answer is undone.
 
     Queued again meanwhile: a change, a device that registered too late to be told, or a job that found us
     busy and would come back only after its wait. Then whom to tell is found out anew, at once.
     """
-    if await session.scalar(_SENT, {"pass_id": taken.pass_id, "version": taken.version}):
-        await enqueue(session, kinds.PUSH_APPLE, {"pass_id": taken.pass_id}, priority=kinds.LIVE)
+    if await session.scalar(_SENT, _which(taken) | {"version": taken.version}):
+        await enqueue_updates(session, [(taken.pass_id, taken.wallet)], priority=kinds.LIVE)
 
 
 async def mark_failed(session: AsyncSession, taken: Taken, *, now: datetime) -> None:
-    """Some phones could not be told; the job comes back, and then reads the newest version."""
-    await session.execute(_FAILED, {"pass_id": taken.pass_id, "now": now})
+    """The wallet could not be told; the job comes back, and then reads the newest version."""
+    await session.execute(_FAILED, _which(taken) | {"now": now})
 
 
-async def sweep(session: AsyncSession, *, silent_for: timedelta, limit: int, now: datetime) -> int:
-    """Enqueue again what is owed and has had no job for a while; how many. Finds what any accident left.
+def _which(taken: Taken) -> dict[str, object]:
+    return {"pass_id": taken.pass_id, "wallet": taken.wallet}
+
+
+async def sweep(
+    session: AsyncSession, wallet: str, *, silent_for: timedelta, limit: int, now: datetime
+) -> int:
+    """Enqueue again what a wallet is owed and has had no job for a while; how many: what any accident left.
 
     `silent_for` must exceed the longest wait between two tries. A second job for one pass is harmless:
     whoever comes second finds nothing owed.
     """
     silent = (
         select(Update.pass_id)
-        .where(Update.wanted_version > Update.sent_version, Update.touched_at < now - silent_for)
+        .where(
+            Update.wallet == wallet,
+            Update.wanted_version > Update.sent_version,
+            Update.touched_at < now - silent_for,
+        )
         .order_by(Update.touched_at)
         .limit(limit)
     )
     statement = (
         update(Update)
-        .where(Update.pass_id.in_(silent), Update.wallet == APPLE)
-        .values(queued=True, touched_at=now)
+        .where(Update.pass_id.in_(silent), Update.wallet == wallet)
+        .values(queued=True, priority=kinds.BULK, touched_at=now)
         .returning(Update.pass_id)
         .execution_options(synchronize_session=False)
     )
     found = (await session.scalars(statement)).all()
-    await enqueue_many(
-        session, kinds.PUSH_APPLE, [{"pass_id": pass_id} for pass_id in found], priority=kinds.BULK
-    )
+    await enqueue_updates(session, [(pass_id, wallet) for pass_id in found], priority=kinds.BULK)
     return len(found)

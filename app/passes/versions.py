@@ -1,10 +1,12 @@
 """A change that shows: the version rises, and each wallet is owed the newest one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, String, TextClause, bindparam
+from sqlalchemy import BigInteger, Connection, Integer, String, TextClause, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Json, UtcDateTime, new_id
@@ -13,6 +15,10 @@ from app.passes import trace
 from app.sql import run_on, typed_text
 
 APPLE = "apple"
+GOOGLE = "google"
+
+# By wallet, the job that brings it the newest version.
+_JOBS = {APPLE: kinds.PUSH_APPLE, GOOGLE: kinds.UPDATE_GOOGLE}
 
 # Text, because every movement of points comes through here.
 _TYPES = {
@@ -23,6 +29,7 @@ _TYPES = {
     "trace_stem": String(),
     "program_id": String(),
     "details": Json(),
+    "priority": Integer(),
 }
 _COUNTER_LENGTH = 4  # hexadecimal digits at the end of a trace line's id, for the passes of one change
 
@@ -47,7 +54,8 @@ _CHANGE_THESE = _statement(_CHANGE.format(and_message="", which="id IN :pass_ids
 _CHANGE_MESSAGE = _statement(_CHANGE.format(and_message=", message = :message", which="id IN :pass_ids"))
 
 # PostgreSQL does all of it at once, for there every statement is a journey of its own. `owed` locks the rows
-# and reads them as they are after the wait, so `queued` is the newest, whoever changed it meanwhile.
+# and reads them as they are after the wait, so `queued` is the newest, whoever changed it meanwhile. A job
+# that waits with a campaign is not waited for: one of this change's priority is sent after it.
 _AT_ONCE = f"""
 WITH changed AS ({{change}}),
 traced AS (
@@ -56,16 +64,17 @@ traced AS (
     :program_id, id, '{trace.CHANGED}', version, :details, :now FROM changed
 ),
 owed AS (
-  SELECT pass_id, queued FROM updates
-  WHERE wallet = '{APPLE}' AND pass_id IN (SELECT id FROM changed) ORDER BY pass_id FOR UPDATE
+  SELECT pass_id, wallet, queued AND priority >= :priority AS on_its_way FROM updates
+  WHERE pass_id IN (SELECT id FROM changed) ORDER BY pass_id, wallet FOR UPDATE
 ),
 wanted AS (
   UPDATE updates SET wanted_at = :now, wanted_version = changed.version, queued = true,
-    touched_at = CASE WHEN owed.queued THEN updates.touched_at ELSE :now END
+    priority = CASE WHEN owed.on_its_way THEN updates.priority ELSE :priority END,
+    touched_at = CASE WHEN owed.on_its_way THEN updates.touched_at ELSE :now END
   FROM changed JOIN owed ON owed.pass_id = changed.id
-  WHERE updates.wallet = '{APPLE}' AND updates.pass_id = changed.id
+  WHERE updates.wallet = owed.wallet AND updates.pass_id = changed.id
 )
-SELECT pass_id FROM owed WHERE NOT queued
+SELECT pass_id, wallet FROM owed WHERE NOT on_its_way
 """  # noqa: S608  constants of this file
 _AT_ONCE_BY_CHANGE = {
     change: _statement(_AT_ONCE.format(change=change.text))
@@ -78,15 +87,15 @@ INSERT INTO trace (id, program_id, pass_id, kind, version, details, at)
 SELECT :trace_stem || printf('%0{_COUNTER_LENGTH}x', row_number() OVER (ORDER BY id)),
   :program_id, id, '{trace.CHANGED}', version, :details, :now FROM passes WHERE id IN :pass_ids
 """  # noqa: S608  constants of this file
-_WANT = f"""
+_WANT = """
 UPDATE updates SET wanted_at = :now,
   wanted_version = (SELECT version FROM passes WHERE passes.id = updates.pass_id)
-WHERE wallet = '{APPLE}' AND pass_id IN :pass_ids
-"""  # noqa: S608  constants of this file
-_QUEUE = f"""
-UPDATE updates SET queued = true, touched_at = :now
-WHERE wallet = '{APPLE}' AND pass_id IN :pass_ids AND NOT queued RETURNING pass_id
-"""  # noqa: S608  constants of this file
+WHERE pass_id IN :pass_ids
+"""
+_QUEUE = """
+UPDATE updates SET queued = true, priority = :priority, touched_at = :now
+WHERE pass_id IN :pass_ids AND (NOT queued OR priority < :priority) RETURNING pass_id, wallet
+"""
 
 
 def _step(sql: str) -> TextClause:
@@ -101,14 +110,20 @@ _STEP_BY_CHANGE = {change: _step(change.text) for change in (_CHANGE_ACCOUNT, _C
 
 
 async def mark_account_changed(
-    session: AsyncSession, program_id: str, account_id: str, *, because: Mapping[str, str], now: datetime
+    session: AsyncSession,
+    program_id: str,
+    account_id: str,
+    *,
+    because: Mapping[str, str],
+    now: datetime,
+    priority: int = kinds.LIVE,
 ) -> None:
     """Note that every active pass of an account shows something new, such as its balance.
 
     The account must be locked by the caller: that is what keeps two changes of its passes in order.
     """
     which = {"account_id": account_id}
-    await _mark(session, program_id, _CHANGE_ACCOUNT, which, because=because, now=now)
+    await _mark(session, program_id, _CHANGE_ACCOUNT, which, because=because, priority=priority, now=now)
 
 
 async def mark_changed(
@@ -119,19 +134,21 @@ async def mark_changed(
     because: Mapping[str, str],
     now: datetime,
     message: str | None = None,
+    priority: int = kinds.LIVE,
 ) -> None:
     """Note that these passes show something new, whatever their state.
 
-    `message` is the newest news on the back; None leaves it. `because` goes into the trace.
+    `message` is the newest news on the back; None leaves it. `because` goes into the trace. `priority` is
+    that of the jobs: a campaign gives BULK, and never keeps a later change of one pass waiting.
     """
     if not pass_ids:
         return
     which: dict[str, object] = {"pass_ids": list(pass_ids)}
     if message is None:
-        await _mark(session, program_id, _CHANGE_THESE, which, because=because, now=now)
+        await _mark(session, program_id, _CHANGE_THESE, which, because=because, priority=priority, now=now)
     else:
         which |= {"message": message}
-        await _mark(session, program_id, _CHANGE_MESSAGE, which, because=because, now=now)
+        await _mark(session, program_id, _CHANGE_MESSAGE, which, because=because, priority=priority, now=now)
 
 
 async def _mark(
@@ -141,6 +158,7 @@ async def _mark(
     which: Mapping[str, object],
     *,
     because: Mapping[str, str],
+    priority: int,
     now: datetime,
 ) -> None:
     if session.new or session.dirty:
@@ -152,22 +170,32 @@ async def _mark(
         "details": dict(because),
         "now": now,
         "trace_stem": new_id("trc")[:-_COUNTER_LENGTH],
+        "priority": priority,
     }
     if session.get_bind().dialect.name == "postgresql":
-        edges = list(await session.scalars(_AT_ONCE_BY_CHANGE[change], values))
+        found = await session.execute(_AT_ONCE_BY_CHANGE[change], values)
+        edges = [(row.pass_id, row.wallet) for row in found]
     else:
         step = _STEP_BY_CHANGE[change]
         edges = await session.run_sync(lambda sync: _mark_in_steps(sync.connection(), step, values))
-    jobs = [{"pass_id": pass_id} for pass_id in sorted(edges)]
-    await enqueue_many(session, kinds.PUSH_APPLE, jobs, priority=kinds.LIVE)
+    await enqueue_updates(session, edges, priority=priority)
 
 
-def _mark_in_steps(connection: Connection, change: TextClause, values: dict[str, Any]) -> list[str]:
-    """What PostgreSQL does at once; the passes that have no job on their way."""
+async def enqueue_updates(session: AsyncSession, owed: Iterable[tuple[str, str]], *, priority: int) -> None:
+    """Enqueue the job of each (pass, wallet) that is owed something: its wallet's own kind."""
+    for wallet, passes in groupby(sorted(owed, key=itemgetter(1, 0)), key=itemgetter(1)):
+        jobs = [{"pass_id": pass_id} for pass_id, _ in passes]
+        await enqueue_many(session, _JOBS[wallet], jobs, priority=priority)
+
+
+def _mark_in_steps(
+    connection: Connection, change: TextClause, values: dict[str, Any]
+) -> list[tuple[str, str]]:
+    """What PostgreSQL does at once; the (pass, wallet) that have no job of this priority on their way."""
     changed = [row.id for row in run_on(connection, change, values)]
     if not changed:
         return []
     values |= {"pass_ids": changed}
     run_on(connection, _TRACE_STEP, values)
     run_on(connection, _WANT_STEP, values)
-    return [row.pass_id for row in run_on(connection, _QUEUE_STEP, values)]
+    return [(row.pass_id, row.wallet) for row in run_on(connection, _QUEUE_STEP, values)]

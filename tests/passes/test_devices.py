@@ -11,7 +11,7 @@ from app.db import UtcDateTime
 from app.passes import devices, outbox, trace
 from app.passes.issue import UnknownPass, issue
 from app.passes.models import Pass, Registration
-from app.passes.versions import mark_changed
+from app.passes.versions import APPLE, mark_changed
 from app.wallets.apple.push import PushOutcome, PushResult, PushTarget
 from tests.make import NOON, make_member
 
@@ -83,7 +83,7 @@ async def test_registering_again_moves_the_pushes_to_the_new_token(session, card
     await Phone(session, push_token=OTHER_TOKEN).register(card)
     await change(session, card)
 
-    taken = await outbox.take(session, card.id, now=NOON)
+    taken = await outbox.take(session, card.id, APPLE, now=NOON)
 
     assert [target.push_token for target in taken.targets] == [OTHER_TOKEN]
 
@@ -130,7 +130,7 @@ async def test_an_unknown_pass_cannot_be_registered(session):
 async def test_a_phone_that_installs_the_first_version_is_not_pushed_to(session, card):
     await Phone(session).register(card)
 
-    assert await outbox.take(session, card.id, now=NOON) is outbox.Idle.NOTHING_OWED
+    assert await outbox.take(session, card.id, APPLE, now=NOON) is outbox.Idle.NOTHING_OWED
 
 
 async def test_a_phone_that_may_have_downloaded_an_older_version_is_told_and_only_it(session, card):
@@ -139,27 +139,27 @@ async def test_a_phone_that_may_have_downloaded_an_older_version_is_told_and_onl
     await tell_everyone(session, card)
 
     await Phone(session, device="device-2", push_token=OTHER_TOKEN).register(card)
-    taken = await outbox.take(session, card.id, now=NOON)
+    taken = await outbox.take(session, card.id, APPLE, now=NOON)
 
     assert [target.push_token for target in taken.targets] == [OTHER_TOKEN]
     await tell(session, taken)
-    assert await outbox.take(session, card.id, now=NOON) is outbox.Idle.NOTHING_OWED
+    assert await outbox.take(session, card.id, APPLE, now=NOON) is outbox.Idle.NOTHING_OWED
 
 
 async def test_a_phone_that_registers_while_a_push_is_on_its_way_is_told_by_the_next(session, card):
     await Phone(session).register(card)
     await change(session, card)
-    on_its_way = await outbox.take(session, card.id, now=NOON)
+    on_its_way = await outbox.take(session, card.id, APPLE, now=NOON)
     await Phone(session, device="device-2", push_token=OTHER_TOKEN).register(card)
     await tell(session, on_its_way)
 
-    taken = await outbox.take(session, card.id, now=NOON)
+    taken = await outbox.take(session, card.id, APPLE, now=NOON)
 
     assert [target.push_token for target in taken.targets] == [OTHER_TOKEN]
 
 
 async def tell_everyone(session, card):
-    await tell(session, await outbox.take(session, card.id, now=NOON))
+    await tell(session, await outbox.take(session, card.id, APPLE, now=NOON))
 
 
 async def tell(session, taken):
@@ -203,7 +203,7 @@ async def test_a_token_that_is_gone_is_forgotten_for_all_passes_of_the_phone(ses
         await Phone(session).register(each)
         await Phone(session, device="device-2", push_token=OTHER_TOKEN).register(each)
     await change(session, card)
-    taken = await outbox.take(session, card.id, now=NOON)
+    taken = await outbox.take(session, card.id, APPLE, now=NOON)
     gone = PushResult(PushOutcome.DEVICE_GONE, reason="Unregistered")
 
     told = [(PushTarget("apns", TOKEN), gone, "")]
@@ -219,7 +219,7 @@ async def test_a_token_that_is_gone_is_forgotten_for_all_passes_of_the_phone(ses
 async def test_a_push_that_fails_for_days_leaves_one_line(session, card):
     await Phone(session).register(card)
     await change(session, card)
-    taken = await outbox.take(session, card.id, now=NOON)
+    taken = await outbox.take(session, card.id, APPLE, now=NOON)
 
     for _ in range(3):
         await record(session, taken, None, "APNs: no connection")

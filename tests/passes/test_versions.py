@@ -5,9 +5,11 @@ import pytest
 from sqlalchemy import select
 
 from app import job_queue
+from app.job_queue import kinds
 from app.passes import outbox, trace, versions
 from app.passes.issue import set_state
 from app.passes.models import Pass, TraceEvent, Update
+from app.passes.versions import APPLE, GOOGLE
 from tests.make import NOON, make_account, make_issued
 
 BECAUSE = {"entry": "ent_1"}
@@ -88,19 +90,72 @@ async def test_every_active_pass_of_an_account_changes_and_voided_ones_do_not(se
     assert found == {mothers.id: 2, childs.id: 2, lost.id: 2}
 
 
+async def owe_google(session, issued):
+    """Have the pass live in Google's wallet too, at its first version."""
+    session.add(
+        Update(
+            pass_id=issued.id,
+            wallet=GOOGLE,
+            program_id=issued.program_id,
+            wanted_version=1,
+            sent_version=1,
+            wanted_at=NOON,
+            touched_at=NOON,
+        )
+    )
+    await session.flush()
+
+
+async def jobs_by_kind(session) -> dict[str, int]:
+    return {each.kind: each.count for each in await job_queue.stats(session)}
+
+
+async def test_a_change_is_owed_to_each_wallet_the_pass_lives_in_by_its_own_job(session):
+    both, apple_only = [await make_issued(session) for _ in range(2)]
+    await owe_google(session, both)
+
+    for issued in (both, apple_only):
+        await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=NOON)
+
+    assert await jobs_by_kind(session) == {"push_apple": 2, "update_google": 1}
+    owed = await session.execute(select(Update.wallet, Update.wanted_version).order_by(Update.wallet))
+    assert owed.all() == [("apple", 2), ("apple", 2), ("google", 2)]
+
+
+async def test_what_one_wallet_was_told_the_other_is_still_owed(session):
+    issued = await make_issued(session)
+    await owe_google(session, issued)
+    await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=NOON)
+
+    await outbox.mark_sent(session, await outbox.take(session, issued.id, APPLE, now=NOON))
+
+    assert await outbox.take(session, issued.id, APPLE, now=NOON) is outbox.Idle.NOTHING_OWED
+    assert (await outbox.take(session, issued.id, GOOGLE, now=NOON)).version == 2
+
+
+async def test_a_purchase_does_not_wait_for_the_job_of_a_campaign(session):
+    issued = await make_issued(session)
+    change = {"because": BECAUSE, "now": NOON}
+
+    for priority in (kinds.BULK, kinds.BULK, kinds.LIVE, kinds.LIVE, kinds.BULK):
+        await versions.mark_changed(session, issued.program_id, [issued.id], **change, priority=priority)
+
+    assert await jobs(session) == 2
+
+
 async def test_a_change_during_a_push_is_pushed_again_at_once(sessions):
     async with sessions.begin() as session:
         issued = await make_issued(session)
     await change(sessions, issued)
     async with sessions.begin() as session:
-        taken = await outbox.take(session, issued.id, now=NOON)
+        taken = await outbox.take(session, issued.id, APPLE, now=NOON)
 
     await change(sessions, issued)
     async with sessions.begin() as session:
         await outbox.mark_sent(session, taken)
 
     async with sessions.begin() as session:
-        again = await outbox.take(session, issued.id, now=NOON)
+        again = await outbox.take(session, issued.id, APPLE, now=NOON)
     assert (taken.version, again.version) == (2, 3)
 
 
@@ -111,7 +166,7 @@ async def test_a_pass_is_taken_by_one_worker_at_a_time(sessions):
 
     async def take():
         async with sessions.begin() as session:
-            return await outbox.take(session, issued.id, now=NOON)
+            return await outbox.take(session, issued.id, APPLE, now=NOON)
 
     takes = await asyncio.gather(*(take() for _ in range(5)))
 
@@ -125,10 +180,10 @@ async def test_a_dead_workers_pass_is_taken_over_after_its_lease(sessions):
         issued = await make_issued(session)
     await change(sessions, issued)
     async with sessions.begin() as session:
-        await outbox.take(session, issued.id, now=NOON)
+        await outbox.take(session, issued.id, APPLE, now=NOON)
 
     async with sessions.begin() as session:
-        over = await outbox.take(session, issued.id, now=NOON + outbox.LEASE + timedelta(seconds=1))
+        over = await outbox.take(session, issued.id, APPLE, now=NOON + outbox.LEASE + timedelta(seconds=1))
 
     assert over.version == 2
 
@@ -138,11 +193,11 @@ async def test_what_was_sent_is_not_owed_any_more(sessions):
         issued = await make_issued(session)
     await change(sessions, issued)
     async with sessions.begin() as session:
-        taken = await outbox.take(session, issued.id, now=NOON)
+        taken = await outbox.take(session, issued.id, APPLE, now=NOON)
         await outbox.mark_sent(session, taken)
 
     async with sessions.begin() as session:
-        assert await outbox.take(session, issued.id, now=NOON) is outbox.Idle.NOTHING_OWED
+        assert await outbox.take(session, issued.id, APPLE, now=NOON) is outbox.Idle.NOTHING_OWED
 
 
 @pytest.mark.parametrize(("silent_minutes", "found"), [(29, 0), (31, 1)])
@@ -153,10 +208,18 @@ async def test_the_sweep_finds_what_is_owed_and_has_been_silent(sessions, silent
 
     async with sessions.begin() as session:
         swept = await outbox.sweep(
-            session, silent_for=timedelta(minutes=30), limit=10, now=NOON + timedelta(minutes=silent_minutes)
+            session,
+            APPLE,
+            silent_for=timedelta(minutes=30),
+            limit=10,
+            now=NOON + timedelta(minutes=silent_minutes),
         )
         again = await outbox.sweep(
-            session, silent_for=timedelta(minutes=30), limit=10, now=NOON + timedelta(minutes=silent_minutes)
+            session,
+            APPLE,
+            silent_for=timedelta(minutes=30),
+            limit=10,
+            now=NOON + timedelta(minutes=silent_minutes),
         )
 
     assert (swept, again) == (found, 0)
@@ -171,7 +234,7 @@ async def test_concurrent_changes_and_sends_leave_nothing_owed(sessions):
     async def work():
         while not sent or sent[-1] < 31:
             async with sessions.begin() as session:
-                taken = await outbox.take(session, issued.id, now=NOON)
+                taken = await outbox.take(session, issued.id, APPLE, now=NOON)
             if isinstance(taken, outbox.Taken):
                 await asyncio.sleep(0)
                 async with sessions.begin() as session:
