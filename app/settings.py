@@ -127,6 +127,23 @@ class Settings(BaseSettings):
     pkcs11_key_label: str | None = Field(None, description="The label of the private key on the token")
     pkcs11_pin: SecretStr | None = Field(None, description="The PIN that opens the token")
 
+    # --- Google Wallet ---
+    google_issuer_id: str | None = Field(
+        None,
+        pattern=r"^[0-9]{1,20}$",
+        description="Your issuer's number in the Google Pay & Wallet console; with the key file below",
+    )
+    google_service_account_path: Path | None = Field(
+        None, description="The JSON key of a service account that is a user of that issuer"
+    )
+    google_unavailable_countries: Annotated[list[str], NoDecode] = Field(
+        default_factory=lambda: ["RU"],
+        description="Comma-separated countries of programmes whose members get no Google Wallet button",
+    )
+    google_save_url: str = Field(
+        "https://pay.google.com/gp/v/save", description="Where passes are saved; another only for trials"
+    )
+
     # --- Push ---
     apns_host: str = Field("api.push.apple.com", description="Apple's push service; another only for tests")
     apns_port: int = Field(443, ge=1, le=65535, description="Its port: 443 or 2197")
@@ -215,7 +232,7 @@ class Settings(BaseSettings):
         description="Average hashes a browser computes before the form is sent; 0 switches it off",
     )
 
-    @field_validator("public_url", "short_url", "walletpasses_url", "pass2u_url")
+    @field_validator("public_url", "short_url", "google_save_url", "walletpasses_url", "pass2u_url")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
@@ -229,7 +246,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "google_unavailable_countries", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

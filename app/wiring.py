@@ -23,6 +23,8 @@ from app.wallets.apple import certificates, signing
 from app.wallets.apple.push import PassPushers, open_pushers
 from app.wallets.apple.push_stop import PushStop
 from app.wallets.apple.wallet import AppleWallet
+from app.wallets.google.service_account import load_service_account
+from app.wallets.google.wallet import GoogleWallet
 from app.wallets.templates import PassTemplate, load_templates
 
 TEXTS = Path(__file__).parent / "web" / "texts"
@@ -48,6 +50,7 @@ class Services:
     texts: Texts
     signer: signing.Signer | None  # None until a certificate is set
     apple: AppleWallet | None
+    google: GoogleWallet | None  # None until an issuer and its service account are set
     pushers: PassPushers | None
     push_stop: PushStop  # pushes pause after our credentials were refused
     sms: SmsProvider
@@ -65,6 +68,7 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
     reader = _open_reader(settings, engine)
     await migrations.upgrade(engine)
     secret_key = load_secret_key(settings)
+    google = _open_google(settings, templates, secret_key)
     receipts = f"{settings.public_url}/hooks/sms/{receipt_token(settings, secret_key)}"
     sms = open_provider(settings, receipt_url=receipts)
     pushers = open_pushers(settings, signer) if signer else None
@@ -80,6 +84,7 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
             texts=load_texts(TEXTS),
             signer=signer,
             apple=_open_apple(settings, signer, templates) if signer else None,
+            google=google,
             pushers=pushers,
             push_stop=PushStop(),
             sms=sms,
@@ -156,4 +161,19 @@ def _open_apple(
         pass_type_identifier=settings.apple_pass_type_identifier or named[0],
         team_identifier=settings.apple_team_identifier or named[1],
         web_service_url=f"{settings.public_url}/apple",
+    )
+
+
+def _open_google(
+    settings: Settings, templates: dict[str, PassTemplate], secret_key: bytes
+) -> GoogleWallet | None:
+    if settings.google_issuer_id is None or settings.google_service_account_path is None:
+        return None
+    return GoogleWallet(
+        templates,
+        load_service_account(settings.google_service_account_path),
+        issuer_id=settings.google_issuer_id,
+        public_url=settings.public_url,
+        secret_key=secret_key,
+        save_url=settings.google_save_url,
     )

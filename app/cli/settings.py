@@ -3,7 +3,7 @@
 import inspect
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from pydantic import SecretStr
@@ -72,4 +72,6 @@ def _variable(name: str, field: FieldInfo) -> list[str]:
 def _written(default: Any) -> str:
     if default is None or default == [] or isinstance(default, SecretStr):
         return ""
+    if isinstance(default, list):
+        return ",".join(str(each) for each in cast("list[object]", default))
     return str(default).lower() if isinstance(default, bool) else str(default)

@@ -118,25 +118,33 @@ def draw_stamps(art: StampArt, count: int, of: int) -> dict[str, bytes]:
     return _strip(art, max(0, min(count, of)), of)
 
 
+def draw_stamps_at(art: StampArt, count: int, of: int, size: tuple[int, int]) -> bytes:
+    """One picture of `count` of `of` stamps in this size, the background cut to its proportions."""
+    return encoded(_drawn(art, count, of, size))
+
+
 @lru_cache(maxsize=128)
 def _strip(art: StampArt, count: int, of: int) -> dict[str, bytes]:
-    largest = _drawn(art, count, of)
-    return {_scaled_name("strip", scale): _encoded(largest, scale) for scale in SCALES}
+    width, height = STRIP
+    largest = _drawn(art, count, of, (width * SCALES[-1], height * SCALES[-1]))
+    return {
+        _scaled_name("strip", scale): encoded(resized(largest, (width * scale, height * scale)))
+        for scale in SCALES
+    }
 
 
 def _scaled_name(slot: str, scale: int) -> str:
     return f"{slot}.png" if scale == 1 else f"{slot}@{scale}x.png"
 
 
-def _drawn(art: StampArt, count: int, of: int) -> Image.Image:
-    scale = SCALES[-1]
-    width, height = STRIP[0] * scale, STRIP[1] * scale
-    strip = _resized(open_png(art.background), (width, height))
+def _drawn(art: StampArt, count: int, of: int, size: tuple[int, int]) -> Image.Image:
+    width, height = size
+    strip = cropped(open_png(art.background), size)
     rows = 1 if of <= 5 else 2
     columns = -(-of // rows)
-    cell = min((width - 36 * scale) // columns, (height - 12 * scale) // rows)
+    cell = min((width - width * 36 // STRIP[0]) // columns, (height - height * 12 // STRIP[1]) // rows)
     side = round(cell * 0.86)
-    full, empty = (_resized(open_png(picture), (side, side)) for picture in (art.full, art.empty))
+    full, empty = (resized(open_png(picture), (side, side)) for picture in (art.full, art.empty))
     left, top = (width - columns * cell) // 2, (height - rows * cell) // 2
     for index in range(of):
         row, column = divmod(index, columns)
@@ -147,14 +155,26 @@ def _drawn(art: StampArt, count: int, of: int) -> Image.Image:
     return strip.convert("RGB")
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The whole picture in another size."""
     if image.size == size:
         return image
     return cast("Image.Image", cast("Any", image).resize(size, Image.Resampling.LANCZOS))
 
 
-def _encoded(largest: Image.Image, scale: int) -> bytes:
-    image = _resized(largest, (STRIP[0] * scale, STRIP[1] * scale))
+def cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The middle of a picture in this size, its proportions kept."""
+    width, height = image.size
+    if width * size[1] > height * size[0]:
+        wanted = (height * size[0] // size[1], height)
+    else:
+        wanted = (width, width * size[1] // size[0])
+    left, top = (width - wanted[0]) // 2, (height - wanted[1]) // 2
+    return resized(image.crop((left, top, left + wanted[0], top + wanted[1])), size)
+
+
+def encoded(image: Image.Image) -> bytes:
+    """A picture as a small PNG of at most 256 colours."""
     out = io.BytesIO()
     image.quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()

@@ -7,16 +7,11 @@ from typing import Any
 
 import orjson
 
-from app.errors import PermanentFailure
 from app.wallets.apple.compile import Compiled, compile_pass
 from app.wallets.apple.pass_file import PassFileBuilder
 from app.wallets.apple.signing import CmsSigner
 from app.wallets.content import PassContent, PassIdentity
-from app.wallets.templates import PassTemplate
-
-
-class UnknownTemplate(PermanentFailure):
-    """A pass names a template whose folder is not there."""
+from app.wallets.templates import PassTemplate, UnknownTemplate
 
 
 @dataclass(frozen=True)

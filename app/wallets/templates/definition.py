@@ -6,7 +6,9 @@ Strings may be plain, hold expressions ("{{ points|number }}"), or name a text o
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.wallets.templates.google import Google
 
 Style = Literal["storeCard", "coupon", "generic", "eventTicket", "boardingPass", "posterGeneric"]
 Placement = Literal["header", "primary", "secondary", "auxiliary", "back", "additional_info", "footer"]
@@ -142,3 +144,12 @@ class Definition(_Part):
     featured_actions: tuple[FeaturedAction, ...] = ()
     links: dict[str, str] = {}
     app: App | None = None
+    google: Google = Google()
+
+    @model_validator(mode="after")
+    def _names_its_fields(self) -> "Definition":
+        known = {field.key for field in self.fields}
+        for key in self.google.field_keys():
+            if key not in known:
+                raise ValueError(f"google: there is no field {key!r}: use the key of one of [[fields]]")
+        return self

@@ -20,6 +20,7 @@ from app.wallets.text import TextError, compile_text
 
 FILE_OCTETS_MAX = 2_000_000  # of one image; a whole pass is 20-300 KB in practice
 STAMPS_FOLDER = "stamps"
+GOOGLE_FOLDER = "google"
 
 _FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$")
 _LANGUAGE = re.compile(r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
@@ -48,7 +49,11 @@ def load_template(folder: Path) -> PassTemplate:
         texts=texts,
         static_files=_images(folder, definition.languages) | _strings(folder, texts),
         stamp_art=_stamp_art(folder) if definition.stamps else None,
-        apple=_json(folder / "apple.json") if (folder / "apple.json").exists() else {},
+        apple=_json_if_there(folder / "apple.json"),
+        google=_json_if_there(folder / "google.json"),
+        google_images={
+            path.name: _image(folder, path) for path in _files_in(folder / "images" / GOOGLE_FOLDER)
+        },
         samples=samples,
         names=STANDARD_NAMES | frozenset(name for sample in samples.values() for name in sample.values),
     )
@@ -75,7 +80,9 @@ def _remedy(kind: str, message: str) -> str:
     if kind == "missing":
         return "is required: add it"
     if kind == "extra_forbidden":
-        return "is not a known key: check its spelling, or put what only Apple knows in apple.json"
+        return (
+            "is not a known key: check its spelling, or put what one wallet has in apple.json or google.json"
+        )
     return message
 
 
@@ -141,10 +148,11 @@ def _images(folder: Path, languages: tuple[str, ...]) -> dict[str, bytes]:
     images = folder / "images"
     files = {path.name: _image(folder, path) for path in _files_in(images)}
     for each in sorted(images.iterdir()) if images.is_dir() else ():
-        if not each.is_dir() or each.name == STAMPS_FOLDER:
+        if not each.is_dir() or each.name in (STAMPS_FOLDER, GOOGLE_FOLDER):
             continue
         if each.name not in languages:
-            raise TemplateError(str(each), "", f"is neither a language of the template nor {STAMPS_FOLDER!r}")
+            remedy = f"is neither a language of the template nor {STAMPS_FOLDER!r} or {GOOGLE_FOLDER!r}"
+            raise TemplateError(str(each), "", remedy)
         files |= {f"{each.name}.lproj/{path.name}": _image(folder, path) for path in _files_in(each)}
     return files
 
@@ -227,6 +235,10 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise TemplateError(str(path), "", "must be a JSON object")
     return cast("dict[str, Any]", tree)
+
+
+def _json_if_there(path: Path) -> dict[str, Any]:
+    return _json(path) if path.exists() else {}
 
 
 def _unique(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

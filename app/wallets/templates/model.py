@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from app.errors import PermanentFailure
 from app.wallets.content import STANDARD_NAMES, PassContent
 from app.wallets.images import StampArt
 from app.wallets.templates.definition import Definition, Style
@@ -21,12 +22,17 @@ class TemplateError(ValueError):
         self.file, self.key, self.remedy, self.code = file, key, remedy, code
 
 
+class UnknownTemplate(PermanentFailure):
+    """A pass names a template whose folder is not there."""
+
+
 @dataclass(frozen=True, eq=False)
 class PassTemplate:
     """How a kind of pass looks. Made by `load_template`; every expression in it is known to compile.
 
     `texts` are the locales: language -> key -> text. `static_files` are Apple's, by path in the pass,
-    the same for every member and language. `apple` is apple.json. `samples` has a content per language.
+    the same for every member and language. `apple` is apple.json, `google` google.json, and `google_images`
+    the pictures of images/google/ by file name. `samples` has a content per language.
     """
 
     name: str
@@ -35,6 +41,8 @@ class PassTemplate:
     static_files: Mapping[str, bytes]
     stamp_art: StampArt | None
     apple: Mapping[str, Any]
+    google: Mapping[str, Any]
+    google_images: Mapping[str, bytes]
     samples: Mapping[str, PassContent]
     names: frozenset[str] = STANDARD_NAMES
 
@@ -64,8 +72,13 @@ class PassTemplate:
         return compile_text(source, self.names)
 
     def strings(self) -> Iterator[tuple[str, str, str]]:
-        """Every string of template.toml and apple.json: file, path of keys, string."""
-        for file, tree in (("template.toml", self.definition.model_dump()), ("apple.json", self.apple)):
+        """Every string of template.toml, apple.json and google.json: file, path of keys, string."""
+        trees = {
+            "template.toml": self.definition.model_dump(exclude_unset=True),
+            "apple.json": self.apple,
+            "google.json": self.google,
+        }
+        for file, tree in trees.items():
             for where, source in _strings_of(tree):
                 yield file, where, source
 

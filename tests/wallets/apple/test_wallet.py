@@ -11,8 +11,8 @@ import pytest
 from app.simulators.iphone import open_pass
 from app.wallets.apple.dev_ca import DevelopmentCa
 from app.wallets.apple.signing import CmsSigner
-from app.wallets.apple.wallet import AppleWallet, UnknownTemplate
-from app.wallets.templates import PassTemplate, load_template, load_templates
+from app.wallets.apple.wallet import AppleWallet
+from app.wallets.templates import PassTemplate, UnknownTemplate, load_template, load_templates
 from tests.wallets.apple.conftest import PASS_TYPE, TEAM, Verify
 from tests.wallets.passes import BALANCE, NEWS, TOML, png, write_template
 

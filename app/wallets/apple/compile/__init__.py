@@ -6,7 +6,7 @@ costs a few tens of microseconds. Signing and packing are `pass_file.py`'s.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -17,6 +17,7 @@ from app.wallets.apple.compile.top_level import top_level_node, transit_type
 from app.wallets.content import Loss, PassContent, PassIdentity
 from app.wallets.formats import formats_for
 from app.wallets.images import draw_stamps
+from app.wallets.overrides import merged
 from app.wallets.templates import PassTemplate
 from app.wallets.text import Text, cleaned
 
@@ -78,22 +79,11 @@ def _program(template: PassTemplate, language: str) -> _Program:
     stamps = template.definition.stamps
     return _Program(
         language=language,
-        tree=freeze(_merged(tree, tree_node(template, language, template.apple))),
+        tree=freeze(merged(tree, tree_node(template, language, template.apple))),
         barcodes=barcodes,
         losses=tuple(losses),
         stamps=template.text(stamps.count, language) if stamps else None,
     )
-
-
-def _merged(tree: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """apple.json over the compiled tree: objects merge, everything else replaces, null removes."""
-    merged = tree | over
-    for key, value in over.items():
-        if value is None:
-            del merged[key]
-        elif isinstance(value, dict) and isinstance(tree.get(key), dict):
-            merged[key] = _merged(cast("dict[str, Any]", tree[key]), cast("dict[str, Any]", value))
-    return merged
 
 
 def _language_loss(template: PassTemplate, content: PassContent) -> list[Loss]:
