@@ -34,6 +34,11 @@ SCOPES = (
     "devices:read",
     "program:read",
     "program:write",
+    "segments:read",
+    "segments:write",
+    "campaigns:read",
+    "campaigns:write",
+    "approvals:write",
 )
 EVERY_SCOPE = "*"
 USE_NOTED_EVERY = timedelta(minutes=1)

@@ -1,10 +1,11 @@
 """Every table, in one import: what Alembic compares the database with, and what the processes map."""
 
 from app import rate_limits
+from app.campaigns import models as campaigns
 from app.db import Base
 from app.enrolment import models as enrolment
 from app.members import models as members
 from app.passes import models as passes
 from app.points import models as points
 
-__all__ = ["Base", "enrolment", "members", "passes", "points", "rate_limits"]
+__all__ = ["Base", "campaigns", "enrolment", "members", "passes", "points", "rate_limits"]

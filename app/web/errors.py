@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from app.campaigns import conditions, segments
 from app.members import api_keys, people, resending
 from app.passes.issue import UnknownLink, UnknownPass
 from app.points import amounts, refusals
@@ -39,6 +40,10 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     resending.UnknownMessage: (404, "unknown_message"),
     resending.NotResendable: (409, "not_resendable"),
     resending.MayArriveTwice: (409, "may_arrive_twice"),
+    conditions.InvalidCondition: (422, "invalid_condition"),
+    segments.UnknownSegment: (404, "unknown_segment"),
+    segments.SegmentNameTaken: (409, "segment_name_taken"),
+    segments.NoSuchCsv: (422, "invalid_csv"),
     api_keys.UnknownApiKey: (404, "unknown_api_key"),
     api_keys.UnknownScope: (422, "unknown_scope"),
     amounts.InvalidAmount: (422, "invalid_amount"),

@@ -2,7 +2,17 @@
 
 from fastapi import APIRouter
 
-from app.web.api import accounts, devices, members, messages, passes, programs, templates, transactions
+from app.web.api import (
+    accounts,
+    devices,
+    members,
+    messages,
+    passes,
+    programs,
+    segments,
+    templates,
+    transactions,
+)
 from app.web.errors import MEDIA_TYPE
 
 _PROBLEMS = {
@@ -30,5 +40,5 @@ router = APIRouter(
     },
 )
 # Transactions first: routes are tried in this order, and these are by far the most.
-for resource in (transactions, members, accounts, passes, messages, templates, devices, programs):
+for resource in (transactions, members, accounts, passes, messages, templates, devices, programs, segments):
     router.include_router(resource.router)

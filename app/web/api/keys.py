@@ -90,5 +90,7 @@ TemplatesRead = Annotated[Caller, Security(_authorized, scopes=["templates:read"
 MessagesRead = Annotated[Caller, Security(_authorized, scopes=["messages:read"])]
 MessagesWrite = Annotated[Caller, Security(_authorized, scopes=["messages:write"])]
 DevicesRead = Annotated[Caller, Security(_authorized, scopes=["devices:read"])]
+SegmentsRead = Annotated[Caller, Security(_authorized, scopes=["segments:read"])]
+SegmentsWrite = Annotated[Caller, Security(_authorized, scopes=["segments:write"])]
 ProgramRead = Annotated[Caller, Security(_authorized, scopes=["program:read"])]
 ProgramWrite = Annotated[Caller, Security(_authorized, scopes=["program:write"])]

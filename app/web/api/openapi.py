@@ -37,6 +37,7 @@ _TAGS = {
     "passes": "Wallet passes: issue, void, replace, send, and the story of each.",
     "messages": "SMS and e-mails to people, and what became of them.",
     "templates": "How passes look. Templates are folders on the server; here they are read.",
+    "segments": "Parts of the programme's members: by a condition, or as a list.",
     "devices": "What phones complained about.",
     "program": "The programme of this API key.",
 }

@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.campaigns import segments
+from app.campaigns.models import Segment, SegmentMember
 from app.db import Base, Sessions, new_id
 from app.members import api_keys, messages, people
 from app.members.api_keys import SCOPES
@@ -26,7 +28,7 @@ from tests.make import NOON, make_account, make_member, make_program, make_tier
 
 SHARED = ("/api/v1/templates", "/api/v1/templates/{name}")  # folders on the server, of all programmes
 OWN = (Program, Tier, Account, Member, ExternalId, Message, Entry, Lot, Pass, PassLink, Registration)
-TABLES: tuple[type[Any], ...] = (*OWN, Update, TraceEvent)
+TABLES: tuple[type[Any], ...] = (*OWN, Update, TraceEvent, Segment, SegmentMember)
 
 # What a request that would succeed at home carries; {names} stand for the ids of a programme.
 BODIES: dict[str, list[dict[str, Any]]] = {
@@ -43,6 +45,11 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "issue_pass": [{"member_id": "{member_id}"}],
     "update_program": [{"name": "Tea House"}],
     "make_link": [{"send": True}],
+    "create_segment": [{"name": "All", "condition": {"all": []}}],
+    "create_list": [{"name": "Guests", "csv": "{member_id}"}],
+    "count_condition": [{"condition": {"all": []}}],
+    "update_segment": [{"name": "Everybody"}],
+    "freeze_segment": [{"name": "Those of today"}],
     "resend_message": [{"may_arrive_twice": True}],
 }
 
@@ -127,6 +134,9 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
             push_token="ab" * 32,
             now=NOON,
         )
+        segment = await segments.create(
+            session, program.id, name=f"Of {program.slug}", condition={"all": []}, now=NOON
+        )
         session.add(DeviceLog(id=new_id("log"), line=f"no answer for {held.serial_number}", at=NOON))
         _, key = await api_keys.create_key(session, program.id, name="till", scopes=["*"], now=NOON)
     names = {
@@ -134,6 +144,7 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         "account_id": account.id,
         "pass_id": held.id,
         "message_id": message.id,
+        "segment_id": segment.id,
         "entry_id": posted.entry.id,
         "phone": phone,
         "card_number": member.card_number,
