@@ -14,6 +14,7 @@ from app.settings import Settings
 from app.web import api, apple_passkit, docs_page, enrolment, errors, health, pass_page, sms_receipts
 from app.web.api.openapi import OPENAPI_URL, describe
 from app.web.body_size import BodySize
+from app.web.direct import DirectDoors
 from app.web.middleware import BodyDeadline, Edge
 from app.web.rendering import STATIC, StaticAssets
 from app.wiring import open_services
@@ -43,10 +44,12 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     )
     describe(app)
     errors.add_error_handlers(app)
-    app.router.routes.extend(apple_passkit.routes())  # first: after a push every phone calls it at once
+    passkit = apple_passkit.routes()
+    app.router.routes.extend(passkit)
     for each in (api, health, docs_page, enrolment, pass_page, sms_receipts):
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
+    app.add_middleware(DirectDoors, routes=passkit)
     app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
     app.add_middleware(BodySize, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from functools import cache
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,9 +31,8 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
-        self._headers = {**HEADERS}
-        if is_https:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000"
+        headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if is_https else {})
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,10 +47,10 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                given = list(message.get("headers", ()))
+                names = {name for name, _ in given}
+                added = [header for header in self._headers if header[0] not in names]
+                message["headers"] = [*given, (b"x-request-id", request_id.encode()), *added]
             await send(message)
 
         try:
@@ -68,12 +68,18 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     route = _route_of(scope)
     # A caller may invent any method: each would be a time series of its own.
     method = scope["method"] if scope["method"] in METHODS else "other"
-    REQUESTS.labels(method, route, status).inc()
-    REQUEST_SECONDS.labels(route).observe(seconds)
+    counter, histogram = _series(method, route, status)
+    counter.inc()
+    histogram.observe(seconds)
     path: str = scope["path"]
     # After a push every phone asks, and a line for each "nothing new" would cost more than its answer.
     if status not in (204, 304) and path not in QUIET and not path.startswith("/static/"):
         log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
+
+
+@cache  # finding a series costs more than counting in it; there are as many as methods, routes and statuses
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, status), REQUEST_SECONDS.labels(route)
 
 
 def _route_of(scope: Scope) -> str:
@@ -127,5 +133,8 @@ class BodyDeadline:
 
 
 def _has_body(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    # Every request comes through here: the bare list is read, once.
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            return True
+    return False
