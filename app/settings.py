@@ -152,6 +152,9 @@ class Settings(BaseSettings):
         None, description="A .p8 push key of the team; default: the pass certificate authenticates"
     )
     apns_key_id: str | None = Field(None, description="The ten characters Apple names that .p8 key by")
+    apns_client: Literal["wire", "aioapns"] = Field(
+        "wire", description="How pushes reach it: wire is Passbell's own client, aioapns the library"
+    )
     walletpasses_url: str = Field("https://walletpasses.appspot.com", description="WalletPasses for Android")
     walletpasses_api_key: SecretStr | None = Field(
         None, description="Its key; without one it takes fewer pushes"

@@ -19,8 +19,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from app.simulators.apns import ApnsSimulator, ProviderKey
-from app.wallets.apple.apns_aioapns import open_apple_push
-from app.wallets.apple.push import ApplePush, CertificateCredentials, TokenCredentials
+from app.wallets.apple.push import (
+    ApnsClient,
+    ApplePush,
+    CertificateCredentials,
+    TokenCredentials,
+    open_apple_push,
+)
 
 TOPIC = "pass.example.passbell"
 KEY_ID, TEAM_ID = "ABC123DEFG", "TEAM123456"
@@ -87,6 +92,7 @@ async def apns(
     topic: str = TOPIC,
     deadline_seconds: float = 5,
     trusted: str = "Apple",
+    client: ApnsClient = "wire",
     **planned,
 ) -> AsyncGenerator[Apns]:
     """A simulator and a sender with the right credentials, unless others are given."""
@@ -107,6 +113,7 @@ async def apns(
                 host="127.0.0.1",
                 port=port,
                 ca_file=ca,
+                client=client,
                 deadline_seconds=deadline_seconds,
             )
 

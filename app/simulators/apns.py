@@ -84,6 +84,7 @@ class PushCounts:
     delivered: int = 0
     coalesced: int = 0
     connections: int = 0
+    refused_connections: int = 0
 
 
 @dataclass

@@ -25,6 +25,8 @@ class ApnsFaults:
       answered; or, with `goaway_is_hard`, nothing more is answered and the connection ends.
     - `drop_every`: after so many requests of a connection it is cut, without a word.
     - `stalled_connections`: so many connections, the first, read on and say nothing any more.
+    - `refused_connections`: so many connections, the first, are cut before a word of TLS.
+    - `streams`: how many a connection may have open at once.
     - `reset_share`: RST_STREAM instead of an answer. `empty_share`: status 500 without a body.
     - `busy_share`: 429 TooManyRequests. `unavailable_share`: 503 ServiceUnavailable.
     """
@@ -33,6 +35,8 @@ class ApnsFaults:
     goaway_is_hard: bool = False
     drop_every: int = 0
     stalled_connections: int = 0
+    refused_connections: int = 0
+    streams: int = STREAMS
     reset_share: float = 0.0
     empty_share: float = 0.0
     busy_share: float = 0.0
@@ -60,6 +64,7 @@ class _Request:
 
 class _Counts(Protocol):
     connections: int
+    refused_connections: int
     requests: int
 
 
@@ -94,7 +99,7 @@ class ApnsWire(asyncio.Protocol):
         self._is_refused = False
         self._is_stalled = False
         self._is_flush_planned = False
-        self._streams_granted = 1 if service.starts_with_one_stream else STREAMS
+        self._streams_granted = 1 if service.starts_with_one_stream else service.faults.streams
         self._requests: dict[int, _Request] = {}
         self._requests_seen = 0
         self._last_stream = 0
@@ -109,6 +114,10 @@ class ApnsWire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._service.connections.add(self)
+        if self._service.counts.refused_connections < self._service.faults.refused_connections:
+            self._service.counts.refused_connections += 1
+            self._is_refused = True
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_stalled = True
@@ -230,9 +239,10 @@ class ApnsWire(asyncio.Protocol):
         self._close_if_done()
 
     def _grant_streams(self, answer: Answer) -> None:
-        if self._streams_granted < STREAMS and answer.status not in (0, 403):
-            self._streams_granted = STREAMS
-            self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS})
+        streams = self._service.faults.streams
+        if self._streams_granted < streams and answer.status not in (0, 403):
+            self._streams_granted = streams
+            self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: streams})
 
     def _close_if_done(self) -> None:
         if self._is_leaving and not self._requests:

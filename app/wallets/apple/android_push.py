@@ -1,14 +1,24 @@
 """The push services of the Android wallets that speak Apple's pass protocol: WalletPasses and Pass2U."""
 
 import asyncio
+from collections.abc import Iterable
 from urllib.parse import quote
 
 import httpx2
 
 from app.errors import PermanentFailure, TemporaryFailure
-from app.wallets.apple.pusher import DEADLINE_SECONDS, PassPusher, PushOutcome, PushRejected, PushResult
+from app.wallets.apple.pusher import (
+    DEADLINE_SECONDS,
+    OnResult,
+    PassPusher,
+    PushOutcome,
+    PushRejected,
+    PushResult,
+    notify_each,
+)
 
 PUSH_TOKEN_LENGTH_MAX = 4096  # Google's registration ids have grown before; this only keeps nonsense out
+AT_ONCE = 10  # of many devices: these services say nothing about how many they like
 WAIT_SECONDS = 60.0  # after a 429 that does not say how long
 
 
@@ -75,6 +85,9 @@ class AndroidPush:
         except (httpx2.HTTPError, OSError) as error:  # TLS alerts come through as OSError
             raise TemporaryFailure(f"{self._url}: {error or type(error).__name__}") from error
         return self._read(answer)
+
+    async def notify_many(self, push_tokens: Iterable[str], on_result: OnResult) -> None:
+        await notify_each(self, push_tokens, on_result, at_once=AT_ONCE)
 
     async def close(self) -> None:
         await self._client.aclose()

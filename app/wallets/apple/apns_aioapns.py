@@ -1,46 +1,24 @@
 """Apple's push service through aioapns: one kept connection, every send within its deadline."""
 
 import asyncio
-import ssl
-from pathlib import Path
+from collections.abc import Iterable
 
 from aioapns.common import NotificationRequest
 from aioapns.exceptions import ConnectionClosed
 from h2.exceptions import H2Error
 
 from app.errors import TemporaryFailure
-from app.wallets.apple.apns_connection import ApnsConnection, ApnsEndpoint
-from app.wallets.apple.apns_credentials import CertificateCredentials, TokenCredentials, open_endpoint
+from app.wallets.apple.apns_connection import STREAMS_MAX, ApnsConnection
+from app.wallets.apple.apns_credentials import ApnsEndpoint
 from app.wallets.apple.pusher import (
-    DEADLINE_SECONDS,
-    ApplePush,
+    OnResult,
     PushOutcome,
-    PushRejected,
     PushResult,
+    connection_failure,
     is_apns_token,
+    notify_each,
     read_apns_answer,
 )
-
-APNS_HOST = "api.push.apple.com"  # passes have no sandbox
-APNS_PORT = 443
-
-
-def open_apple_push(
-    credentials: CertificateCredentials | TokenCredentials,
-    *,
-    topic: str,
-    host: str = APNS_HOST,
-    port: int = APNS_PORT,
-    ca_file: Path | None = None,
-    deadline_seconds: float = DEADLINE_SECONDS,
-) -> ApplePush:
-    """A sender of pushes for one pass type; it connects at the first push.
-
-    `topic` is the pass type identifier. `ca_file` (PEM) replaces the system's authorities, for a
-    simulator. Raises PushRejected with the reason "BadCredentials" if they cannot be read.
-    """
-    endpoint = open_endpoint(credentials, topic=topic, host=host, port=port, ca_file=ca_file)
-    return AioapnsPush(endpoint, deadline_seconds=deadline_seconds)
 
 
 class AioapnsPush:
@@ -74,8 +52,11 @@ class AioapnsPush:
             raise TemporaryFailure(f"APNs: HTTP/2 broke down ({error})") from error
         except (ConnectionClosed, OSError) as error:
             lost_because = connection.lost_because if connection is not None else error.__cause__
-            raise _connection_failure(lost_because or error) from error
+            raise connection_failure(lost_because or error) from error
         return read_apns_answer(int(answer.status), answer.description, apns_id=request.notification_id)
+
+    async def notify_many(self, push_tokens: Iterable[str], on_result: OnResult) -> None:
+        await notify_each(self, push_tokens, on_result, at_once=STREAMS_MAX)
 
     async def close(self) -> None:
         self._is_closed = True
@@ -109,20 +90,3 @@ class AioapnsPush:
         if not connection.is_usable:
             raise ConnectionClosed("closed before the first request") from connection.lost_because
         return connection
-
-
-def _connection_failure(error: BaseException) -> TemporaryFailure | PushRejected:
-    """A certificate that one side refuses needs a person; any other broken connection is tried again."""
-    reason = (isinstance(error, ssl.SSLError) and error.reason) or ""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return PushRejected(
-            f"APNs: the server's certificate is not trusted ({error.verify_message}): "
-            "check the CA file, the system's authorities and any intercepting proxy",
-            reason=reason,
-        )
-    if "ALERT" in reason and ("CERTIFICATE" in reason or reason.endswith(("UNKNOWN_CA", "ACCESS_DENIED"))):
-        return PushRejected(
-            f"APNs refuses the pass type certificate ({reason}): has it expired or been revoked?",
-            reason=reason,
-        )
-    return TemporaryFailure(f"APNs: the connection failed ({error or type(error).__name__})")

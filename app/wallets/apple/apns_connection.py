@@ -7,13 +7,12 @@ before the server has said how many streams it takes, which for a token connecti
 
 import asyncio
 import json
-import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from typing import cast
 
 from aioapns.common import NotificationRequest, NotificationResult
-from aioapns.connection import APNsTLSClientProtocol, ChannelPool, JWTAuthorizationHeaderProvider
+from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider, ChannelPool
 from aioapns.exceptions import ConnectionClosed
 from h2.connection import H2Connection
 from h2.events import (
@@ -27,22 +26,10 @@ from h2.events import (
 )
 from h2.exceptions import H2Error
 
+from app.wallets.apple.apns_credentials import ApnsEndpoint
+
 PAYLOAD_BYTES = len(b"{}")
 STREAMS_MAX = 300  # h2 walks through all open streams for each new one: more would be slower, not faster
-
-
-@dataclass(frozen=True)
-class ApnsEndpoint:
-    """Where and as whom to connect. `provider` makes the token header, or is None with a certificate.
-
-    One provider serves every connection, because Apple refuses tokens that change too often.
-    """
-
-    host: str
-    port: int
-    topic: str
-    tls: ssl.SSLContext = field(repr=False)
-    provider: JWTAuthorizationHeaderProvider | None = field(repr=False)
 
 
 @dataclass
@@ -61,7 +48,9 @@ class ApnsConnection(APNsTLSClientProtocol):
     INACTIVITY_TIME = 300  # below the 350 s after which common gateways forget a silent connection
 
     def __init__(self, endpoint: ApnsEndpoint, open_connections: set["ApnsConnection"]) -> None:
-        super().__init__(apns_topic=endpoint.topic, auth_provider=endpoint.provider)
+        # Ours has what aioapns asks of its own: get_header().
+        token = cast(AuthorizationHeaderProvider | None, endpoint.token)
+        super().__init__(apns_topic=endpoint.topic, auth_provider=token)
         self.APNS_SERVER = endpoint.host
         self.ready = asyncio.Event()
         self.lost = asyncio.Event()

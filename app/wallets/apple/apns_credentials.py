@@ -7,12 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from aioapns.connection import JWTAuthorizationHeaderProvider
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from app.wallets.apple.apns_connection import ApnsEndpoint
+from app.wallets.apple.apns_token import ProviderToken
 from app.wallets.apple.pusher import PushRejected
+
+
+@dataclass(frozen=True)
+class ApnsEndpoint:
+    """Where and as whom to connect. `token` is None with a certificate."""
+
+    host: str
+    port: int
+    topic: str
+    tls: ssl.SSLContext = field(repr=False)
+    token: ProviderToken | None = field(repr=False)
+
+    def headers(self) -> dict[str, str]:
+        """The headers that all pushes share just now, the pseudo-header first."""
+        headers = {":authority": self.host, "apns-topic": self.topic}
+        if self.token is not None:
+            headers["authorization"] = self.token.get_header()
+        return headers
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,7 @@ def open_endpoint(
     tls = ssl.create_default_context(cafile=ca_file)
     tls.set_alpn_protocols(["h2"])
     if isinstance(credentials, TokenCredentials):
-        return ApnsEndpoint(host, port, topic, tls, _token_provider(credentials))
+        return ApnsEndpoint(host, port, topic, tls, _provider_token(credentials))
     _load_certificate(tls, credentials)
     return ApnsEndpoint(host, port, topic, tls, None)
 
@@ -79,7 +96,7 @@ def _as_file(pem: Path | bytes) -> Generator[Path]:
         yield Path(file.name)
 
 
-def _token_provider(credentials: TokenCredentials) -> JWTAuthorizationHeaderProvider:
+def _provider_token(credentials: TokenCredentials) -> ProviderToken:
     try:
         pem = credentials.key if isinstance(credentials.key, bytes) else credentials.key.read_bytes()
         key = load_pem_private_key(pem, password=None)
@@ -93,4 +110,4 @@ def _token_provider(credentials: TokenCredentials) -> JWTAuthorizationHeaderProv
             "the APNs key is not a P-256 key: give the .p8 file of a key with APNs enabled",
             reason="BadCredentials",
         )
-    return JWTAuthorizationHeaderProvider(key=key, key_id=credentials.key_id, team_id=credentials.team_id)
+    return ProviderToken(key, key_id=credentials.key_id, team_id=credentials.team_id)

@@ -1,6 +1,8 @@
 """Telling devices that a pass changed, through the push service each of them registered with."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -9,14 +11,25 @@ from app.errors import PermanentFailure
 from app.settings import Settings
 from app.wallets.apple import certificates
 from app.wallets.apple.android_push import open_pass2u_push, open_walletpasses_push
-from app.wallets.apple.apns_aioapns import open_apple_push
-from app.wallets.apple.apns_credentials import CertificateCredentials, TokenCredentials
-from app.wallets.apple.pusher import ApplePush, PassPusher, PushOutcome, PushRejected, PushResult
+from app.wallets.apple.apns.sender import WirePush
+from app.wallets.apple.apns_aioapns import AioapnsPush
+from app.wallets.apple.apns_credentials import CertificateCredentials, TokenCredentials, open_endpoint
+from app.wallets.apple.pusher import (
+    DEADLINE_SECONDS,
+    ApplePush,
+    OnResult,
+    PassPusher,
+    PushOutcome,
+    PushRejected,
+    PushResult,
+)
 from app.wallets.apple.signing import FileSigner, Signer
 
 __all__ = [
+    "ApnsClient",
     "ApplePush",
     "CertificateCredentials",
+    "OnResult",
     "PassPusher",
     "PassPushers",
     "PushOutcome",
@@ -31,6 +44,10 @@ __all__ = [
 ]
 
 PushService = Literal["apns", "walletpasses", "pass2u"]
+ApnsClient = Literal["wire", "aioapns"]
+
+APNS_HOST = "api.push.apple.com"  # passes have no sandbox
+APNS_PORT = 443
 
 
 @dataclass(frozen=True)
@@ -68,16 +85,46 @@ class PassPushers:
 
         Raises what `PassPusher.notify_changed` raises, and ServiceMissing.
         """
-        pusher = self._by_service[target.push_service]
+        return await self._pusher(target.push_service).notify_changed(target.push_token)
+
+    async def notify_many(
+        self, push_service: PushService, push_tokens: Iterable[str], on_result: OnResult
+    ) -> None:
+        """Ask many devices of one service, as `PassPusher.notify_many` does. Raises ServiceMissing too."""
+        await self._pusher(push_service).notify_many(push_tokens, on_result)
+
+    def _pusher(self, push_service: PushService) -> PassPusher:
+        pusher = self._by_service[push_service]
         if pusher is None:
-            raise ServiceMissing(f"no settings for the push service {target.push_service!r}")
-        return await pusher.notify_changed(target.push_token)
+            raise ServiceMissing(f"no settings for the push service {push_service!r}")
+        return pusher
 
     async def close(self) -> None:
         """Give back all connections."""
         for pusher in self._by_service.values():
             if pusher is not None:
                 await pusher.close()
+
+
+def open_apple_push(
+    credentials: CertificateCredentials | TokenCredentials,
+    *,
+    topic: str,
+    host: str = APNS_HOST,
+    port: int = APNS_PORT,
+    ca_file: Path | None = None,
+    client: ApnsClient = "wire",
+    deadline_seconds: float = DEADLINE_SECONDS,
+) -> ApplePush:
+    """A sender of pushes for one pass type; it connects at the first push.
+
+    `topic` is the pass type identifier. `ca_file` (PEM) replaces the system's authorities, for a
+    simulator. Raises PushRejected with the reason "BadCredentials" if they cannot be read.
+    """
+    endpoint = open_endpoint(credentials, topic=topic, host=host, port=port, ca_file=ca_file)
+    if client == "aioapns":
+        return AioapnsPush(endpoint, deadline_seconds=deadline_seconds)
+    return WirePush(endpoint, deadline_seconds=deadline_seconds)
 
 
 def open_pushers(settings: Settings, signer: Signer) -> PassPushers:
@@ -96,6 +143,7 @@ def open_pushers(settings: Settings, signer: Signer) -> PassPushers:
             host=settings.apns_host,
             port=settings.apns_port,
             ca_file=settings.apns_ca_path,
+            client=settings.apns_client,
         ),
         walletpasses=open_walletpasses_push(
             topic=topic,

@@ -5,7 +5,10 @@ be repeated, but one that is lost leaves an old balance on a phone. Source: Appl
 Service to Update Passes".
 """
 
+import asyncio
 import re
+import ssl
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -22,7 +25,7 @@ class PushOutcome(Enum):
     DEVICE_GONE = "device_gone"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PushResult:
     """The answer for one device.
 
@@ -46,6 +49,10 @@ class PushRejected(PermanentFailure):
         self.reason = reason
 
 
+# What became of one push of many, by its token: an answer, or why there was none for now. Must not raise.
+OnResult = Callable[[str, PushResult | TemporaryFailure], None]
+
+
 class PassPusher(Protocol):
     """One push service, for one pass type."""
 
@@ -54,6 +61,14 @@ class PassPusher(Protocol):
 
         Ends within the pusher's deadline. Raises TemporaryFailure when the service cannot be
         reached or is busy, PushRejected when it refuses our credentials or our topic.
+        """
+        ...
+
+    async def notify_many(self, push_tokens: Iterable[str], on_result: OnResult) -> None:
+        """Ask many devices, read from `push_tokens` as fast as they are told; returns when all are.
+
+        Raises PushRejected when the service refuses us, TemporaryFailure when it cannot be reached: the
+        devices that `on_result` was not called for are still to be told.
         """
         ...
 
@@ -94,3 +109,43 @@ def read_apns_answer(status: int, reason: str | None, *, apns_id: str) -> PushRe
     if 400 <= status < 500 and status != 429 and reason not in BUSY_REASONS:
         raise PushRejected(message, reason=reason or f"HTTP {status}")
     raise TemporaryFailure(message, retry_after_seconds=WAIT_SECONDS.get(reason or ""))
+
+
+def connection_failure(error: BaseException) -> TemporaryFailure | PushRejected:
+    """A certificate that one side refuses needs a person; any other broken connection is tried again."""
+    reason = (isinstance(error, ssl.SSLError) and error.reason) or ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return PushRejected(
+            f"APNs: the server's certificate is not trusted ({error.verify_message}): "
+            "check the CA file, the system's authorities and any intercepting proxy",
+            reason=reason,
+        )
+    if "ALERT" in reason and ("CERTIFICATE" in reason or reason.endswith(("UNKNOWN_CA", "ACCESS_DENIED"))):
+        return PushRejected(
+            f"APNs refuses the pass type certificate ({reason}): has it expired or been revoked?",
+            reason=reason,
+        )
+    return TemporaryFailure(f"APNs: the connection failed ({error or type(error).__name__})")
+
+
+async def notify_each(
+    pusher: PassPusher, push_tokens: Iterable[str], on_result: OnResult, *, at_once: int
+) -> None:
+    """`notify_many` for a service that is asked one device at a time."""
+    waiting = iter(push_tokens)
+    unreached: list[TemporaryFailure | PushRejected] = []
+
+    async def sender() -> None:
+        for push_token in waiting:
+            try:
+                on_result(push_token, await pusher.notify_changed(push_token))
+            except PushRejected as rejection:
+                unreached.append(rejection)
+            except TemporaryFailure as failure:
+                on_result(push_token, failure)
+            if unreached:
+                return
+
+    await asyncio.gather(*(sender() for _ in range(at_once)))
+    if unreached:
+        raise unreached[0]

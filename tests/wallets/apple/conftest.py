@@ -2,7 +2,9 @@
 
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.wallets.apple.dev_ca import DevelopmentCa, issue, pass_extensions, pass_subject
 from app.wallets.apple.signing import FileSigner, Signer
+from tests import apns as tests_apns
 
 PASS_TYPE, TEAM = "pass.com.example.coffee", "TEAM123456"
 
 Verify = Callable[[bytes, bytes], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(params=["wire", "aioapns"])
+def client(request: pytest.FixtureRequest) -> str:
+    """Which client speaks to APNs; a test of one only overrides it: parametrize("client", ["wire"])."""
+    return request.param
+
+
+@pytest.fixture
+def apns(client: str) -> Callable[..., AbstractAsyncContextManager[tests_apns.Apns]]:
+    """A simulator and a sender to it, through either client."""
+    return partial(tests_apns.apns, client=client)
 
 
 @pytest.fixture(scope="session")

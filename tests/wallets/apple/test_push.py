@@ -12,12 +12,12 @@ from app.wallets.apple.push import (
     ServiceMissing,
 )
 from app.wallets.apple.pusher import read_apns_answer
-from tests.apns import apns, push_token
+from tests.apns import push_token
 
 GONE = PushOutcome.DEVICE_GONE
 
 
-async def test_an_accepted_push_has_the_id_under_which_apns_took_it():
+async def test_an_accepted_push_has_the_id_under_which_apns_took_it(apns):
     async with apns() as world:
         result = await world.push.notify_changed(push_token(1))
 
@@ -52,7 +52,7 @@ async def test_an_accepted_push_has_the_id_under_which_apns_took_it():
         ("Shutdown", TemporaryFailure),
     ],
 )
-async def test_each_reason_of_apns_has_its_outcome_and_the_next_push_works(reason, outcome):
+async def test_each_reason_of_apns_has_its_outcome_and_the_next_push_works(apns, reason, outcome):
     async with apns() as world:
         world.simulator.refuse(push_token(1), reason, times=1)
 
@@ -69,7 +69,7 @@ async def test_each_reason_of_apns_has_its_outcome_and_the_next_push_works(reaso
         assert world.simulator.counts.connections == 1
 
 
-async def test_a_busy_device_names_the_wait():
+async def test_a_busy_device_names_the_wait(apns):
     async with apns() as world:
         world.simulator.refuse(push_token(1), "TooManyRequests")
 
@@ -86,7 +86,7 @@ def test_an_answer_without_a_reason_that_is_not_our_fault_is_tried_again(status)
 
 
 @pytest.mark.parametrize("token", ["", "zz", "../../admin", "ab\r\nx: y", "a" * 201, "aa/bb", "१२"])
-async def test_a_token_that_is_not_hexadecimal_is_given_up_without_asking_apns(token):
+async def test_a_token_that_is_not_hexadecimal_is_given_up_without_asking_apns(apns, token):
     async with apns() as world:
         result = await world.push.notify_changed(token)
 
@@ -94,7 +94,7 @@ async def test_a_token_that_is_not_hexadecimal_is_given_up_without_asking_apns(t
     assert world.simulator.counts.connections == 0
 
 
-async def test_a_target_is_reached_through_the_service_it_registered_with():
+async def test_a_target_is_reached_through_the_service_it_registered_with(apns):
     async with apns() as world:
         pushers = PassPushers(apns=world.push)
         await pushers.notify(PushTarget("apns", push_token(7)))

@@ -10,7 +10,7 @@ import pytest
 from app.errors import TemporaryFailure
 from app.simulators.apns import ApnsFaults
 from app.wallets.apple.push import PushOutcome
-from tests.apns import Apns, apns, push_token
+from tests.apns import Apns, push_token
 
 PATIENCE_SECONDS = 30  # of the test itself; nothing here comes near it unless it hangs
 
@@ -57,21 +57,24 @@ async def push_until_accepted(world: Apns, token: str) -> int:
     ids=lambda faults: str(faults).removeprefix("ApnsFaults"),
 )
 @pytest.mark.parametrize("latency_seconds", [0.0, (0.001, 0.01)])
-async def test_nothing_is_lost_or_invented_when_the_wire_fails(faults, latency_seconds, caplog):
+async def test_nothing_is_lost_or_invented_when_the_wire_fails(apns, faults, latency_seconds, caplog):
     # A deadline beyond the test's patience: each of these faults is noticed at once, not waited out.
     async with apns(faults=faults, latency_seconds=latency_seconds, deadline_seconds=120) as world:
         results = await push_all(world, 300)
         taken = {push.push_token for push in world.simulator.accepted}
 
         assert set(results["accepted"]) <= taken
-        assert results["failed"], "the fault did not happen"
+        counts = world.simulator.counts
+        assert results["failed"] or counts.connections > 1 or counts.requests > 300, (
+            "the fault did not happen"
+        )
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*(push_until_accepted(world, token) for token in results["failed"]))
         assert {push.push_token for push in world.simulator.accepted} == {push_token(n) for n in range(300)}
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-async def test_five_hundred_sends_all_end_accepted_though_apns_leaves_every_fifty():
+async def test_five_hundred_sends_all_end_accepted_though_apns_leaves_every_fifty(apns, client):
     async with apns(faults=ApnsFaults(goaway_every=50), latency_seconds=0.002) as world:
         async with asyncio.timeout(PATIENCE_SECONDS):
             attempts = await asyncio.gather(
@@ -80,10 +83,11 @@ async def test_five_hundred_sends_all_end_accepted_though_apns_leaves_every_fift
 
     assert {push.push_token for push in world.simulator.accepted} == {push_token(n) for n in range(500)}
     assert world.simulator.counts.connections >= 10
-    assert max(attempts) > 1
+    assert client == "aioapns" or max(attempts) == 1  # ours sends again what a connection gives back
 
 
-async def test_a_silent_connection_costs_one_deadline_and_is_then_left():
+@pytest.mark.parametrize("client", ["aioapns"])
+async def test_a_silent_connection_costs_one_deadline_and_is_then_left(apns):
     async with apns(faults=ApnsFaults(stalled_connections=1), deadline_seconds=1) as world:
         async with asyncio.timeout(4):
             results = await push_all(world, 100)
@@ -94,7 +98,17 @@ async def test_a_silent_connection_costs_one_deadline_and_is_then_left():
     assert world.simulator.counts.connections == 2
 
 
-async def test_a_push_that_gets_no_answer_does_not_spoil_its_neighbours():
+@pytest.mark.parametrize("client", ["wire"])
+async def test_what_is_under_way_on_a_silent_connection_is_sent_again_on_another(apns):
+    async with apns(faults=ApnsFaults(stalled_connections=1), deadline_seconds=4) as world:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            results = await push_all(world, 100)
+
+    assert len(results["accepted"]) == 100
+    assert world.simulator.counts.connections == 2
+
+
+async def test_a_push_that_gets_no_answer_does_not_spoil_its_neighbours(apns, client):
     async with apns(deadline_seconds=1.5) as world:
         world.simulator.ignore(push_token(1))
         results = await push_all(world, 10)
@@ -103,7 +117,8 @@ async def test_a_push_that_gets_no_answer_does_not_spoil_its_neighbours():
         assert len(results["accepted"]) == 9
         assert world.simulator.counts.connections == 1
         assert (await world.push.notify_changed(push_token(2))).outcome is PushOutcome.ACCEPTED
-        assert world.simulator.counts.connections == 2
+        # A library that forgets the stream must leave the connection; ours takes back the stream alone.
+        assert world.simulator.counts.connections == (2 if client == "aioapns" else 1)
 
 
 @asynccontextmanager
@@ -121,7 +136,7 @@ async def stranger(says: bytes | None) -> AsyncGenerator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def test_a_server_that_never_speaks_costs_one_deadline():
+async def test_a_server_that_never_speaks_costs_one_deadline(apns):
     async with apns(deadline_seconds=0.2) as world, stranger(says=None) as port, asyncio.timeout(2):
         push = world.open_sender(port)
         with pytest.raises(TemporaryFailure, match=r"0\.2 s"):
@@ -130,7 +145,7 @@ async def test_a_server_that_never_speaks_costs_one_deadline():
 
 
 @pytest.mark.parametrize("says", [b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b""], ids=["not TLS", "nothing"])
-async def test_a_server_that_is_no_apns_is_a_failure_for_now(says):
+async def test_a_server_that_is_no_apns_is_a_failure_for_now(apns, says):
     async with apns() as world, stranger(says) as port:
         push = world.open_sender(port)
         with pytest.raises(TemporaryFailure):
@@ -138,7 +153,7 @@ async def test_a_server_that_is_no_apns_is_a_failure_for_now(says):
         await push.close()
 
 
-async def test_a_port_where_nobody_listens_is_a_failure_for_now():
+async def test_a_port_where_nobody_listens_is_a_failure_for_now(apns):
     async with apns() as world:
         async with stranger(says=b"") as port:
             pass
@@ -147,7 +162,7 @@ async def test_a_port_where_nobody_listens_is_a_failure_for_now():
             await world.open_sender(port).notify_changed(push_token(1))
 
 
-async def test_thousands_of_refusals_do_not_use_up_the_connection():
+async def test_thousands_of_refusals_do_not_use_up_the_connection(apns):
     async with apns(deadline_seconds=20) as world:
         for number in range(3000):
             world.simulator.unregister(push_token(number))
@@ -158,7 +173,7 @@ async def test_thousands_of_refusals_do_not_use_up_the_connection():
         assert world.simulator.counts.connections == 1
 
 
-async def test_more_sends_than_the_connection_has_streams_wait_their_turn():
+async def test_more_sends_than_the_connection_has_streams_wait_their_turn(apns):
     async with apns(latency_seconds=0.001, deadline_seconds=20) as world:
         results = await push_all(world, 2500)
 
@@ -166,7 +181,7 @@ async def test_more_sends_than_the_connection_has_streams_wait_their_turn():
     assert world.simulator.counts.connections == 1
 
 
-async def test_a_cancelled_send_does_not_disturb_the_others():
+async def test_a_cancelled_send_does_not_disturb_the_others(apns):
     async with apns(latency_seconds=0.5) as world:
         sends = [asyncio.create_task(world.push.notify_changed(push_token(n))) for n in range(50)]
         await until(lambda: world.simulator.counts.requests == len(sends))
@@ -179,7 +194,7 @@ async def test_a_cancelled_send_does_not_disturb_the_others():
 
 
 @pytest.mark.parametrize("turns", range(5))
-async def test_sends_cancelled_while_the_connection_goes_do_not_keep_the_others_waiting(turns, caplog):
+async def test_sends_cancelled_while_the_connection_goes_do_not_keep_the_others_waiting(apns, turns, caplog):
     async with apns(latency_seconds=60) as world:
         sends = [asyncio.create_task(world.push.notify_changed(push_token(n))) for n in range(20)]
         await until(lambda: world.simulator.counts.requests == len(sends))
@@ -196,7 +211,7 @@ async def test_sends_cancelled_while_the_connection_goes_do_not_keep_the_others_
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-async def test_closing_ends_what_is_under_way_and_leaves_no_task(caplog):
+async def test_closing_ends_what_is_under_way_and_leaves_no_task(apns, caplog):
     async with apns(latency_seconds=60) as world:
         sends = [asyncio.create_task(world.push.notify_changed(push_token(n))) for n in range(20)]
         await until(lambda: world.simulator.counts.requests == len(sends))
