@@ -15,7 +15,7 @@ _SECRETS = r"password|passwd|psw|secret|api_?key|tokens?|authorization|pin"
 # twenty thousand letters would keep the process busy for seconds.
 _PATTERNS = (
     (re.compile(r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://[^\s:/@]*):[^\s/@]+@", re.I), r"\1:…@"),
-    (re.compile(r"(/p/|/hooks/sms/)[\w%-]{8,}"), r"\1…"),
+    (re.compile(r"(/p/|/hooks/[\w-]{1,64}/)[\w%-]{8,}"), r"\1…"),
     (re.compile(r"\b(ApplePass|AndroidPass|Bearer|Basic)\s+[^\s\"',]+", re.I), r"\1 …"),
     (re.compile(r"\bpb_live_\w+"), "pb_live_…"),
     (re.compile(r"(?<![\w-])eyJ[\w-]+(\.[\w-]+)+"), "eyJ…"),  # a JSON Web Token

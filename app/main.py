@@ -11,7 +11,17 @@ from app.jobs.running import working
 from app.passes.evidence import collecting
 from app.passes.gathered import PhoneReads
 from app.settings import Settings
-from app.web import api, apple_passkit, docs_page, enrolment, errors, health, pass_page, sms_receipts
+from app.web import (
+    api,
+    apple_passkit,
+    crm_webhooks,
+    docs_page,
+    enrolment,
+    errors,
+    health,
+    pass_page,
+    sms_receipts,
+)
 from app.web.api.openapi import OPENAPI_URL, describe
 from app.web.body_size import BodySize
 from app.web.direct import DirectDoors
@@ -28,6 +38,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         async with AsyncExitStack() as stack:
             services = await stack.enter_async_context(open_services(settings, clock=clock))
             app.state.services = services
+            app.state.sources = crm_webhooks.KnownSources(services)
             app.state.phone_reads = PhoneReads(services.reader)
             app.state.evidence = await stack.enter_async_context(collecting(services.sessions))
             if settings.works_inside:
@@ -46,7 +57,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     errors.add_error_handlers(app)
     passkit = apple_passkit.routes()
     app.router.routes.extend(passkit)
-    for each in (api, health, docs_page, enrolment, pass_page, sms_receipts):
+    app.include_router(sms_receipts.router)  # before the sources, whose addresses would include its own
+    app.router.routes.extend(crm_webhooks.routes())
+    for each in (api, health, docs_page, enrolment, pass_page):
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
     app.add_middleware(DirectDoors, routes=passkit)

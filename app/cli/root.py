@@ -7,6 +7,7 @@ from app.cli.api_keys import key_app
 from app.cli.database import migrate
 from app.cli.demo import demo_command
 from app.cli.doctor import doctor_command
+from app.cli.inbox import inbox_app, source_app
 from app.cli.jobs import jobs_app
 from app.cli.openapi import openapi
 from app.cli.passes import pass_app
@@ -28,6 +29,8 @@ app.command("serve")(serve_command)
 app.command("worker")(worker_command)
 app.command("health")(health_command)
 app.add_typer(program_app, name="program")
+app.add_typer(source_app, name="source")
+app.add_typer(inbox_app, name="inbox")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(key_app, name="key")
 app.add_typer(account_app, name="account")

@@ -27,7 +27,8 @@ class Limit:
     held: bool = False
 
 
-PHONE = (Limit("phone_minute", 1, MINUTE), Limit("phone_10min", 3, 10 * MINUTE), Limit("phone_day", 5, DAY))
+PHONE_DAY = Limit("phone_day", 5, DAY)
+PHONE = (Limit("phone_minute", 1, MINUTE), Limit("phone_10min", 3, 10 * MINUTE), PHONE_DAY)
 ADDRESS = Limit("address_hour", 30, HOUR)  # a /24 or /64: a shop's Wi-Fi fits, a bot farm does not
 ADDRESS_UNPROVEN = Limit("unproven_hour", 3, HOUR)  # without proof of work: no JavaScript
 NUMBERS = Limit("numbers_hour", 20, HOUR, held=True)  # neighbours: all but the last four digits
@@ -70,15 +71,32 @@ async def take(
     Each limit is multiplied by `slack`: in the demo one person plays all customers on one address.
     """
     network = network_of(address)
-    hourly = Limit("program_hour", max(1, per_day // PROGRAM_HOUR_SHARE), HOUR, held=True)
-    daily = Limit("program_day", per_day, DAY, held=True)
     asked = [
         (ADDRESS if is_proven else ADDRESS_UNPROVEN, network),
         *((limit, _pseudonym(secret_key, phone)) for limit in PHONE),
-        (NUMBERS, _pseudonym(secret_key, phone[:-4])),
-        (hourly, program_id),
-        (daily, program_id),
+        *_of_program(program_id, secret_key, phone, per_day),
     ]
+    await _take_all(session, program_id, asked, slack=slack, now=now)
+
+
+async def take_unseen(
+    session: AsyncSession, program_id: str, secret_key: bytes, *, phone: str, per_day: int, now: datetime
+) -> None:
+    """Count somebody who joins through another system, which hides their address. Raises TooMany."""
+    asked = [(PHONE_DAY, _pseudonym(secret_key, phone)), *_of_program(program_id, secret_key, phone, per_day)]
+    await _take_all(session, program_id, asked, slack=1, now=now)
+
+
+def _of_program(program_id: str, secret_key: bytes, phone: str, per_day: int) -> list[tuple[Limit, str]]:
+    """What guards a programme's purse."""
+    hourly = Limit("program_hour", max(1, per_day // PROGRAM_HOUR_SHARE), HOUR, held=True)
+    daily = Limit("program_day", per_day, DAY, held=True)
+    return [(NUMBERS, _pseudonym(secret_key, phone[:-4])), (hourly, program_id), (daily, program_id)]
+
+
+async def _take_all(
+    session: AsyncSession, program_id: str, asked: list[tuple[Limit, str]], *, slack: int, now: datetime
+) -> None:
     for limit, subject in asked:
         key, period = f"enrol:{limit.name}:{subject}", limit.period_seconds
         if not await rate_limits.take(

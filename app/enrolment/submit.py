@@ -4,8 +4,9 @@ Everything happens in the caller's transaction, and what leaves the house is a r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -32,6 +33,20 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Joining:
+    """A person who joins, whichever way they came."""
+
+    name: str
+    phone: str  # E.164
+    language: str
+    email: str | None = None
+    birthday: date | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    opening_points: int = 0  # of an account that has no entry yet
+    opened_by: tuple[str, str] = ("form", "")  # the ledger's source, and the reason
+
+
+@dataclass(frozen=True)
 class Enrolled:
     member: Member
     issued: Pass
@@ -53,41 +68,85 @@ async def submit(
 
     Another name on a known phone is another member of its account: a mother and her child share one balance.
     """
-    found, _ = await people.find_or_create_account(session, program, filled.phone, now)
-    account = await locked(session, select(Account).where(Account.id == found.id))
-    member = await _known(session, account, filled.name)
-    is_new = member is None
-    if member is None:
-        member = await _enrol(session, program, form, account, filled, now=now)
-    issued = await _pass_of(session, program, member, now=now)
-
-    _keep_consents(session, member, filled.consents, filled.language, origin, now=now)
+    joining = Joining(
+        filled.name,
+        filled.phone,
+        filled.language,
+        birthday=filled.birthday,
+        answers=filled.answers,
+        opening_points=form.opening_points,
+        opened_by=("form", form.slug),
+    )
+    enrolled = await join(session, program, joining, texts=texts, now=now)
+    _keep_consents(session, enrolled.member, filled.consents, filled.language, origin, now=now)
     session.add(
         Submission(
             id=new_id("sub"),
             program_id=program.id,
             form_id=form.id,
-            member_id=member.id,
-            outcome="enrolled" if is_new else "known",
+            member_id=enrolled.member.id,
+            outcome="enrolled" if enrolled.is_new else "known",
             source_tag=origin.source_tag,
             answers=dict(filled.answers),
             at=now,
         )
     )
-    token = await issue.make_link(session, issued, now=now)
-    await messages.queue_message(
-        session,
-        program_id=program.id,
-        member_id=member.id,
-        channel="sms",
-        purpose="pass_link",
-        recipient=filled.phone,
-        text=link_text(program.name, f"{link_url}/p/{token}", texts, filled.language),
-        now=now,
+    await send_link(
+        session, program, enrolled, filled.phone, filled.language, link_url=link_url, texts=texts, now=now
     )
+    return enrolled
+
+
+async def join(
+    session: AsyncSession,
+    program: Program,
+    joining: Joining,
+    *,
+    known: Member | None = None,
+    texts: Texts,
+    now: datetime,
+) -> Enrolled:
+    """Make the person a member with a pass, unless they are one: `known`, or of that name on that phone.
+
+    The manager is told of a new member.
+    """
+    if known is not None:
+        return Enrolled(known, await _pass_of(session, program, known, now=now), is_new=False)
+    found, _ = await people.find_or_create_account(session, program, joining.phone, now)
+    account = await locked(session, select(Account).where(Account.id == found.id))
+    member = await _known(session, account, joining.name)
+    is_new = member is None
+    if member is None:
+        member = await _enrol(session, program, account, joining, now=now)
+    issued = await _pass_of(session, program, member, now=now)
     if is_new:
         await tell_manager(session, program, member, texts, now=now)
     return Enrolled(member, issued, is_new)
+
+
+async def send_link(
+    session: AsyncSession,
+    program: Program,
+    enrolled: Enrolled,
+    phone: str,
+    language: str,
+    *,
+    link_url: str,
+    texts: Texts,
+    now: datetime,
+) -> None:
+    """Queue the SMS with a fresh link to the pass."""
+    token = await issue.make_link(session, enrolled.issued, now=now)
+    await messages.queue_message(
+        session,
+        program_id=program.id,
+        member_id=enrolled.member.id,
+        channel="sms",
+        purpose="pass_link",
+        recipient=phone,
+        text=link_text(program.name, f"{link_url}/p/{token}", texts, language),
+        now=now,
+    )
 
 
 def link_text(program_name: str, link: str, texts: Texts, language: str) -> str:
@@ -131,37 +190,33 @@ async def tell_manager(
 
 async def _known(session: AsyncSession, account: Account, name: str) -> Member | None:
     members = await session.scalars(select(Member).where(Member.account_id == account.id).order_by(Member.id))
-    return next((member for member in members if _same(member.name, name)), None)
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two spellings are one name: case, spaces and the Russian ё aside."""
-    return one.casefold().replace("ё", "е").split() == other.casefold().replace("ё", "е").split()
+    return next((member for member in members if people.is_same_name(member.name, name)), None)
 
 
 async def _enrol(
-    session: AsyncSession, program: Program, form: Form, account: Account, filled: Filled, *, now: datetime
+    session: AsyncSession, program: Program, account: Account, joining: Joining, *, now: datetime
 ) -> Member:
     member = await people.add_member(
         session,
         program,
         account,
-        name=filled.name,
-        phone=filled.phone,
-        email=None,
-        birthday=filled.birthday,
-        language=filled.language,
-        answers=filled.answers,
+        name=joining.name,
+        phone=joining.phone,
+        email=joining.email,
+        birthday=joining.birthday,
+        language=joining.language,
+        answers=joining.answers,
         now=now,
     )
     # Once per account, not per member: otherwise every invented child would bring the gift again.
-    if form.opening_points and account.sequence == 0:
+    if joining.opening_points and account.sequence == 0:
+        source, reason = joining.opened_by
         await ledger.open_balance(
             session,
             account.id,
-            form.opening_points,
-            reason=form.slug,
-            source="form",
+            joining.opening_points,
+            reason=reason,
+            source=source,
             source_event=f"opening:{account.id}",
             program_id=program.id,
             now=now,

@@ -12,6 +12,7 @@ from sqlalchemy import delete
 from app import metrics, rate_limits
 from app.db import open_read_engine
 from app.enrolment import proof
+from app.inbox.handle import forget_handled
 from app.job_queue import JsonScalar, enqueue, kinds
 from app.members import idempotency
 from app.passes.models import DeviceLog
@@ -74,11 +75,12 @@ async def reconcile(services: Services) -> None:
 
 
 async def prune(services: Services) -> None:
-    """Drop what is past its use: spent proofs, limits at rest, phones' log lines, stored answers."""
+    """Drop what is past its use: proofs, limits at rest, phones' log lines, deliveries, stored answers."""
     now = services.clock()
     async with services.sessions.begin() as session:
         await proof.forget_expired(session, now=now)
         await rate_limits.forget_idle(session, now=now)
+        await forget_handled(session, now=now)
         await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)
         await session.execute(delete(DeviceLog).where(DeviceLog.at < now - DEVICE_LOG_KEPT))
 

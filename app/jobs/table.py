@@ -3,7 +3,7 @@
 from functools import partial
 
 from app.job_queue import Cron, Registered, kinds
-from app.jobs import nightly, push_apple, send_messages
+from app.jobs import handle_inbound, nightly, push_apple, send_messages
 from app.wiring import Services
 
 
@@ -15,6 +15,11 @@ def handlers(services: Services) -> dict[str, Registered]:
             partial(send_messages.send_message, services),
             send_messages.RETRY,
             on_hold=partial(send_messages.give_up, services),
+        ),
+        kinds.HANDLE_INBOUND: Registered(
+            partial(handle_inbound.handle_inbound, services),
+            handle_inbound.RETRY,
+            on_hold=partial(handle_inbound.give_up, services),
         ),
         kinds.NIGHTLY: Registered(partial(nightly.do, services)),
     }

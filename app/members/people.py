@@ -73,6 +73,11 @@ def _e164(number: phonenumbers.PhoneNumber) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two spellings are one name: case, spaces and the Russian ё aside."""
+    return one.casefold().replace("ё", "е").split() == other.casefold().replace("ё", "е").split()
+
+
 async def find_or_create_account(
     session: AsyncSession, program: Program, phone: str | None, now: datetime
 ) -> tuple[Account, bool]:

@@ -15,6 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from app.campaigns import conditions, segments
+from app.crm import BadSourceSettings
+from app.inbox import handle, sources
 from app.members import api_keys, people, resending
 from app.passes.issue import UnknownLink, UnknownPass
 from app.points import amounts, refusals
@@ -46,6 +48,12 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     segments.NoSuchCsv: (422, "invalid_csv"),
     api_keys.UnknownApiKey: (404, "unknown_api_key"),
     api_keys.UnknownScope: (422, "unknown_scope"),
+    sources.UnknownSource: (404, "unknown_source"),
+    sources.BadSource: (422, "invalid_source"),
+    sources.SlugTaken: (409, "slug_taken"),
+    BadSourceSettings: (422, "invalid_source_settings"),
+    handle.UnknownInboundEvent: (404, "unknown_inbound_event"),
+    handle.NotReplayable: (409, "not_replayable"),
     amounts.InvalidAmount: (422, "invalid_amount"),
     refusals.UnknownAccount: (404, "unknown_account"),
     refusals.UnknownEntry: (404, "unknown_entry"),

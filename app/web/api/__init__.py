@@ -5,11 +5,13 @@ from fastapi import APIRouter
 from app.web.api import (
     accounts,
     devices,
+    inbox,
     members,
     messages,
     passes,
     programs,
     segments,
+    sources,
     templates,
     transactions,
 )
@@ -40,5 +42,17 @@ router = APIRouter(
     },
 )
 # Transactions first: routes are tried in this order, and these are by far the most.
-for resource in (transactions, members, accounts, passes, messages, templates, devices, programs, segments):
+for resource in (
+    transactions,
+    members,
+    accounts,
+    passes,
+    messages,
+    templates,
+    devices,
+    programs,
+    segments,
+    sources,
+    inbox,
+):
     router.include_router(resource.router)

@@ -15,7 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns import segments
 from app.campaigns.models import Segment, SegmentMember
+from app.crm.known import CRMS
 from app.db import Base, Sessions, new_id
+from app.inbox import handle, receive, sources
+from app.inbox.models import InboundEvent, Source
+from app.inbox.reasons import Reason
 from app.members import api_keys, messages, people
 from app.members.api_keys import SCOPES
 from app.members.models import Account, ExternalId, Member, Message, Program, Tier
@@ -28,8 +32,9 @@ from tests.make import NOON, make_account, make_member, make_program, make_tier
 
 SHARED = ("/api/v1/templates", "/api/v1/templates/{name}")  # folders on the server, of all programmes
 OWN = (Program, Tier, Account, Member, ExternalId, Message, Entry, Lot, Pass, PassLink, Registration)
-TABLES: tuple[type[Any], ...] = (*OWN, Update, TraceEvent, Segment, SegmentMember)
+TABLES: tuple[type[Any], ...] = (*OWN, Update, TraceEvent, Segment, SegmentMember, Source, InboundEvent)
 
+MAPPING = {"rules": [{"event": "contact", "phone": "{tel}"}]}
 # What a request that would succeed at home carries; {names} stand for the ids of a programme.
 BODIES: dict[str, list[dict[str, Any]]] = {
     "create_member": [{"name": "Boris"}],
@@ -51,6 +56,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "update_segment": [{"name": "Everybody"}],
     "freeze_segment": [{"name": "Those of today"}],
     "resend_message": [{"may_arrive_twice": True}],
+    "add_source": [{"kind": "generic", "slug": "new", "settings": MAPPING}],
+    "change_source": [{"name": "Till"}],
 }
 
 
@@ -137,6 +144,17 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         segment = await segments.create(
             session, program.id, name=f"Of {program.slug}", condition={"all": []}, now=NOON
         )
+        source, _ = await sources.add(
+            session,
+            b"k" * 32,
+            program.id,
+            CRMS["generic"],
+            kind="generic",
+            slug=f"shop{program.slug}",
+            settings=MAPPING,
+            now=NOON,
+        )
+        delivered = await _rested_delivery(session, source)
         session.add(DeviceLog(id=new_id("log"), line=f"no answer for {held.serial_number}", at=NOON))
         _, key = await api_keys.create_key(session, program.id, name="till", scopes=["*"], now=NOON)
     names = {
@@ -150,6 +168,8 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         "card_number": member.card_number,
         "external_id": f"crm:{program.slug}",
         "serial_number": held.serial_number,
+        "source_id": source.id,
+        "event_id": delivered,
     }
     return Twin(program.id, key, names)
 
@@ -167,6 +187,22 @@ async def _failed_message(session: AsyncSession, member: Member) -> Message:
     )
     message.state = "failed"
     return message
+
+
+async def _rested_delivery(session: AsyncSession, source: Source) -> str:
+    event_id = await receive.keep(
+        session,
+        program_id=source.program_id,
+        source_id=source.id,
+        event_id="evt_1",
+        url="http://test/hooks",
+        headers={},
+        body=b"{}",
+        now=NOON,
+    )
+    assert event_id
+    await handle.put_to_rest(session, event_id, Reason("no_phone", {"who": source.slug}), now=NOON)
+    return event_id
 
 
 async def _ask(

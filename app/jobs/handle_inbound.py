@@ -1,0 +1,96 @@
+"""Handling what a source delivered: understand it, then carry it out.
+
+Where the delivery only names what changed, a reader asks the source for the rest, with no transaction open.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import structlog
+
+from app.crm import Delivery
+from app.crm.events import Event
+from app.crm.known import CRMS
+from app.inbox import handle
+from app.inbox.handle import Means, Received
+from app.inbox.reasons import RESTS, Reason, reason_of
+from app.job_queue import JsonScalar, Retry
+from app.wiring import Services
+
+log = structlog.get_logger(__name__)
+
+# Waits double from 5 s up to half an hour: gives up after about half a day, and then a person looks.
+RETRY = Retry(attempts_max=30, first_wait_seconds=5, longest_wait_seconds=1800)
+
+Reader = Callable[[Services, Received, Delivery], Awaitable[Sequence[Event]]]
+
+
+async def _parse(services: Services, received: Received, delivery: Delivery) -> Sequence[Event]:
+    """The events of a delivery that says everything itself."""
+    return CRMS[received.source.kind].parse(delivery, received.source.settings)
+
+
+# Kinds of source that must be asked for more than they deliver; the others say everything themselves.
+READERS: dict[str, Reader] = {}
+
+
+async def handle_inbound(services: Services, args: Mapping[str, JsonScalar]) -> None:
+    """Handle one delivery. Repeating is safe: what is done is found done.
+
+    What cannot be carried out as things are puts the delivery to rest with the reason; the other events of
+    the same delivery are carried out all the same.
+    """
+    event_id = str(args["event_id"])
+    async with services.sessions.begin() as session:
+        received = await handle.waiting(session, event_id)
+    if received is None:
+        return
+    try:
+        events = await READERS.get(received.source.kind, _parse)(services, received, _delivery(received))
+    except RESTS as error:
+        await _rest(services, event_id, reason_of(error))
+        return
+    await _carry_out(services, received, events)
+
+
+async def _carry_out(services: Services, received: Received, events: Sequence[Event]) -> None:
+    means = Means(
+        services.texts,
+        services.settings.link_url,
+        services.settings.sms_spend_limit_per_day,
+        services.secret_key,
+    )
+    did: list[str] = []
+    reasons: list[Reason] = []
+    for place, event in enumerate(events):
+        is_last = place == len(events) - 1
+        try:
+            async with services.sessions.begin() as session:
+                made = await handle.apply(session, received, event, means, now=services.clock())
+                did += [made] if made else []
+                if is_last and not reasons:
+                    await handle.mark_handled(session, received.event.id, did, now=services.clock())
+        except RESTS as error:  # anything else is a failure, and tried again
+            reasons.append(reason_of(error))
+    if reasons:
+        await _rest(services, received.event.id, reasons[0])
+    elif not events:
+        async with services.sessions.begin() as session:
+            await handle.mark_handled(session, received.event.id, [], now=services.clock())
+
+
+async def give_up(services: Services, args: Mapping[str, JsonScalar]) -> None:
+    """Nobody tries any more: the delivery rests, so that a person sees it and may replay it."""
+    await _rest(services, str(args["event_id"]), Reason("gave_up", {}))
+
+
+async def _rest(services: Services, event_id: str, reason: Reason) -> None:
+    async with services.sessions.begin() as session:
+        await handle.put_to_rest(session, event_id, reason, now=services.clock())
+    log.warning("inbox.rested", delivery=event_id, reason=reason.code)
+
+
+def _delivery(received: Received) -> Delivery:
+    event = received.event
+    return Delivery(
+        url=event.url, token="", headers=event.headers, body=event.body, received_at=event.received_at
+    )
