@@ -36,7 +36,7 @@ def test_an_error_is_named_and_ends_with_1(tmp_path):
 
 def test_problems_are_given_as_json_too(tmp_path):
     code, out, _ = run("check", write_template(tmp_path), "--json")
-    assert (code, json.loads(out)) == (0, [])
+    assert (code, {each["level"] for each in json.loads(out)}) == (0, {"loss"})
 
     code, out, _ = run("check", tmp_path / "nowhere", "--json")
     assert (code, json.loads(out)[0]["code"]) == (1, "template-invalid")
@@ -53,6 +53,28 @@ def test_a_rendered_pass_is_a_folder_in_the_language_asked_for(tmp_path):
     assert pass_json["storeCard"]["primaryFields"][0]["label"] == "Баллы"
     assert {"icon.png", "icon@2x.png", "strip@3x.png"} <= {path.name for path in target.iterdir()}
     assert "Points" in (target / "ru.lproj" / "pass.strings").read_text()
+
+
+def test_the_class_and_the_object_of_google_are_written_with_their_pictures(tmp_path):
+    target = tmp_path / "stamps.google"
+
+    code, out, _ = run(
+        "render", COFFEE.parent / "stamps", "--wallet", "google", "--language", "ru", "--out", target
+    )
+
+    assert code == 0
+    assert "class.json" in out
+    object_ = json.loads((target / "object.json").read_text())
+    hero = object_["heroImage"]["sourceUri"]["uri"].removeprefix("https://example.com/")
+    assert (target / hero).read_bytes().startswith(b"\x89PNG")
+    assert object_["loyaltyPoints"]["localizedLabel"]["defaultValue"]["value"] == "Печати"
+    assert run("render", COFFEE, "--wallet", "google", "--out", target)[0] == 0  # an earlier render
+
+
+def test_what_google_does_not_show_is_told(tmp_path):
+    _, out, _ = run("check", COFFEE)
+
+    assert "not at google: fields.balance: Google words the message" in out
 
 
 def test_rendering_again_replaces_the_pass_but_never_another_folder(tmp_path):

@@ -165,6 +165,22 @@ TEMPLATE_FAULTS = [
     ("template-invalid", TOML, {"images/de/logo.png": png(9, 9)}),
     ("template-invalid", TOML, {"images/logo.gif": b"GIF89a"}),
     ("template-invalid", TOML + "[stamps]", {}),
+    ("template-invalid", TOML + '[google]\npoints = "balence"', {}),
+]
+CARD = TOML + BALANCE + NEWS
+TEMPLATE_FAULTS += [
+    ("google-json-part", CARD, {"google.json": '{"programName": "Card"}'}),
+    ("google-unknown-field", CARD, {"google.json": '{"class": {"programname": "Card"}}'}),
+    ("google-unknown-field", CARD, {"google.json": '{"object": {"state": "active"}}'}),
+    ("google-missing-key", 'transit = "air"\n' + CARD.replace("storeCard", "boardingPass"), {}),
+    ("google-long-text", CARD.replace('zation = "@name"', 'zation = "A name too long for a screen"'), {}),
+    ("google-text-cut", f'{CARD}[[google.value_added]]\nheader="{"x" * 61}"\nurl="https://example.com"', {}),
+    ("google-address", CARD + '[[google.links]]\nurl="example.com"\ntext="Shop"', {}),
+    ("google-smart-tap", CARD + '[google.smart_tap]\nredemption_issuers=["1"]\nvalue="@name"', {}),
+    ("google-class-by", CARD.replace('zation = "@name"', 'zation = "Shop {{ answer_level }}"'), {}),
+    ("google-image-missing", CARD + '[[google.images]]\nfile="menu.png"\ntext="Menu"', {}),
+    ("google-image-size", CARD, {"images/google/logo.png": png(660, 600)}),
+    ("google-image-size", CARD, {"images/google/hero.png": png(1032, 500)}),
 ]
 
 
@@ -191,6 +207,16 @@ def test_a_fault_of_the_files_is_named(code, changes):
 @pytest.mark.parametrize(("code", "toml", "files"), TEMPLATE_FAULTS)
 def test_a_fault_of_a_template_is_named(tmp_path, code, toml, files):
     assert codes(check_folder(write_template(tmp_path, toml, **files))) == {code}
+
+
+def test_what_only_google_misses_is_an_error_where_the_template_speaks_to_google(tmp_path):
+    ticket = 'transit = "air"\n' + TOML.replace("storeCard", "boardingPass") + BALANCE + NEWS
+
+    for_apple = check_folder(write_template(tmp_path / "a", ticket))
+    for_both = check_folder(write_template(tmp_path / "b", ticket + "[google]\nshimmer = true"))
+
+    assert {problem.level for problem in for_apple} == {"warning"}
+    assert {problem.level for problem in for_both} == {"error"}
 
 
 def test_a_poster_needs_its_generic_twin():

@@ -75,6 +75,10 @@ class HostedImages:
         self._by_digest[digest] = data
         return f"{self._url}{PATH}/{digest}.png"
 
+    def known(self) -> dict[str, bytes]:
+        """The pictures whose addresses were asked for, by hash."""
+        return {**self._by_digest}
+
     def find(self, digest: str) -> bytes | None:
         """The picture with this hash, or None. The first unknown hash has every picture drawn, once."""
         if digest not in self._by_digest and not self._is_complete:

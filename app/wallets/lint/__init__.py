@@ -11,6 +11,7 @@ from app.wallets.content import PassIdentity
 from app.wallets.lint.codes import check_barcodes, check_nfc
 from app.wallets.lint.fields import check_fields
 from app.wallets.lint.files import check_files
+from app.wallets.lint.google import check_google
 from app.wallets.lint.problem import Json, Level, Problem, error, warning
 from app.wallets.lint.relevance import check_relevance, check_semantics
 from app.wallets.lint.schemes import check_schemes
@@ -50,6 +51,7 @@ def check(template: PassTemplate) -> list[Problem]:
         _check_texts(template),
         _check_news(template),
         _check_sample_values(template),
+        check_google(template),
     )
     return list(dict.fromkeys(found))
 

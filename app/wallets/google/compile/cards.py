@@ -59,9 +59,10 @@ def _points(shown: Shown, field: PassField | None) -> Json:
 
 
 def _balance(shown: Shown, field: PassField) -> Json:
-    value = shown.value(field.value)
-    if field.format and field.format.currency and (amount := money(value, field.format.currency)):
+    currency = field.format.currency if field.format else None
+    if currency and (amount := money(shown.amount(field.value), currency)):
         return {"money": amount}
+    value = shown.value(field.value)
     if type(value) is int and -INT32_MAX <= value <= INT32_MAX:
         return {"int": value}
     return {"string": shown.text(field.value)}
@@ -105,7 +106,7 @@ def gift_card_object(shown: Shown) -> Json:
     number = shown.text(shown.template.definition.google.account_id) or shown.content.barcode
     field = layout_of(shown.template).points
     currency = field.format.currency if field and field.format and field.format.currency else None
-    balance = money(shown.value(field.value), currency or shown.content.currency) if field else {}
+    balance = money(shown.amount(field.value), currency or shown.content.currency) if field else {}
     return given(cardNumber=number, balance=balance)
 
 

@@ -45,6 +45,11 @@ class Shown:
         """The number or date itself where the string is a lone expression, else its text."""
         return self._compiled(source, self.language).value(self.values, self.formats(self.language))
 
+    def amount(self, source: str) -> Value:
+        """The number behind a text that writes one, such as "{{ points|money }}"; else the text."""
+        names = self._compiled(source, self.language).names
+        return self.values.get(next(iter(names))) if len(names) == 1 else self.value(source)
+
     def is_shared(self, source: str) -> bool:
         """Whether a string says the same for every member of the programme."""
         return all(
