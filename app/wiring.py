@@ -16,6 +16,7 @@ from app.channels.email import EmailSender, open_email
 from app.channels.sms import SmsProvider
 from app.channels.sms.providers import open_provider
 from app.clock import Clock, utc_now
+from app.crm.bitrix24.rest import Bitrix24Rest
 from app.db import Sessions, open_engine, open_read_engine, open_sessions
 from app.i18n import Texts, load_texts
 from app.settings import Settings
@@ -55,6 +56,7 @@ class Services:
     push_stop: PushStop  # pushes pause after our credentials were refused
     sms: SmsProvider
     email: EmailSender | None
+    bitrix24: Bitrix24Rest
     clock: Clock
 
 
@@ -72,6 +74,7 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
     receipts = f"{settings.public_url}/hooks/sms/{receipt_token(settings, secret_key)}"
     sms = open_provider(settings, receipt_url=receipts)
     pushers = open_pushers(settings, signer) if signer else None
+    bitrix24 = Bitrix24Rest()
     try:
         yield Services(
             settings=settings,
@@ -89,10 +92,12 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
             push_stop=PushStop(),
             sms=sms,
             email=open_email(settings),
+            bitrix24=bitrix24,
             clock=clock,
         )
     finally:
         await sms.close()
+        await bitrix24.close()
         if pushers:
             await pushers.close()
         await reader.dispose()

@@ -4,6 +4,14 @@ PUSH_APPLE = "push_apple"  # pass_id: tell the devices of a pass that it changed
 UPDATE_GOOGLE = "update_google"  # pass_id: bring Google's object of a pass to its newest version
 SEND_MESSAGE = "send_message"  # message_id: hand an SMS or e-mail to its provider
 HANDLE_INBOUND = "handle_inbound"  # event_id: carry out what a source delivered
+BITRIX24_FOLLOW = "bitrix24_follow"  # event_id: tell the portal what became of its delivery
+BITRIX24_READ = "bitrix24_read"  # source_id, deal_id: read a deal that somebody looks at
+BITRIX24_TELL = "bitrix24_tell"  # source_id, deal_id, entry_id: a line of points in a deal's story
+BITRIX24_SHOW = "bitrix24_show"  # source_id: bring the contacts' fields up to date
+BITRIX24_REPORT_TEXT = "bitrix24_report_text"  # source_id, text_id: what became of a text
+BITRIX24_SET_UP = "bitrix24_set_up"  # source_id: robots, provider, tab, fields
+BITRIX24_POLL = "bitrix24_poll"  # source_id: what did lost webhooks miss?
+BITRIX24_RECONCILE = "bitrix24_reconcile"  # source_id: the night's comparison
 NIGHTLY = "nightly"  # duty: what the clock asked for, by its name in jobs/nightly.py
 
 # Priorities: the higher first. A single change of a balance never waits for a campaign.

@@ -6,14 +6,17 @@ Where the delivery only names what changed, a reader asks the source for the res
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crm import Delivery
+from app.crm.bitrix24 import source as bitrix24
 from app.crm.events import Event
 from app.crm.known import CRMS
 from app.inbox import handle
 from app.inbox.handle import Means, Received
 from app.inbox.reasons import RESTS, Reason, reason_of
 from app.job_queue import JsonScalar, Retry
+from app.jobs.bitrix24 import following, reading
 from app.wiring import Services
 
 log = structlog.get_logger(__name__)
@@ -22,6 +25,7 @@ log = structlog.get_logger(__name__)
 RETRY = Retry(attempts_max=30, first_wait_seconds=5, longest_wait_seconds=1800)
 
 Reader = Callable[[Services, Received, Delivery], Awaitable[Sequence[Event]]]
+Follower = Callable[[AsyncSession, Received, bool], Awaitable[None]]
 
 
 async def _parse(services: Services, received: Received, delivery: Delivery) -> Sequence[Event]:
@@ -30,7 +34,9 @@ async def _parse(services: Services, received: Received, delivery: Delivery) -> 
 
 
 # Kinds of source that must be asked for more than they deliver; the others say everything themselves.
-READERS: dict[str, Reader] = {}
+READERS: dict[str, Reader] = {bitrix24.KIND: reading.read}
+# Kinds that hear what became of a delivery: called where that is written down, with whether it did anything.
+FOLLOWERS: dict[str, Follower] = {bitrix24.KIND: following.order}
 
 
 async def handle_inbound(services: Services, args: Mapping[str, JsonScalar]) -> None:
@@ -47,7 +53,7 @@ async def handle_inbound(services: Services, args: Mapping[str, JsonScalar]) -> 
     try:
         events = await READERS.get(received.source.kind, _parse)(services, received, _delivery(received))
     except RESTS as error:
-        await _rest(services, event_id, reason_of(error))
+        await _rest(services, received, reason_of(error))
         return
     await _carry_out(services, received, events)
 
@@ -68,25 +74,36 @@ async def _carry_out(services: Services, received: Received, events: Sequence[Ev
                 made = await handle.apply(session, received, event, means, now=services.clock())
                 did += [made] if made else []
                 if is_last and not reasons:
-                    await handle.mark_handled(session, received.event.id, did, now=services.clock())
+                    await _finish(services, session, received, did)
         except RESTS as error:  # anything else is a failure, and tried again
             reasons.append(reason_of(error))
     if reasons:
-        await _rest(services, received.event.id, reasons[0])
+        await _rest(services, received, reasons[0])
     elif not events:
         async with services.sessions.begin() as session:
-            await handle.mark_handled(session, received.event.id, [], now=services.clock())
+            await _finish(services, session, received, [])
+
+
+async def _finish(services: Services, session: AsyncSession, received: Received, did: Sequence[str]) -> None:
+    await handle.mark_handled(session, received.event.id, did, now=services.clock())
+    if (follower := FOLLOWERS.get(received.source.kind)) is not None:
+        await follower(session, received, bool(did))
 
 
 async def give_up(services: Services, args: Mapping[str, JsonScalar]) -> None:
     """Nobody tries any more: the delivery rests, so that a person sees it and may replay it."""
-    await _rest(services, str(args["event_id"]), Reason("gave_up", {}))
-
-
-async def _rest(services: Services, event_id: str, reason: Reason) -> None:
     async with services.sessions.begin() as session:
-        await handle.put_to_rest(session, event_id, reason, now=services.clock())
-    log.warning("inbox.rested", delivery=event_id, reason=reason.code)
+        received = await handle.waiting(session, str(args["event_id"]))
+    if received is not None:
+        await _rest(services, received, Reason("gave_up", {}))
+
+
+async def _rest(services: Services, received: Received, reason: Reason) -> None:
+    async with services.sessions.begin() as session:
+        await handle.put_to_rest(session, received.event.id, reason, now=services.clock())
+        if (follower := FOLLOWERS.get(received.source.kind)) is not None:
+            await follower(session, received, True)
+    log.warning("inbox.rested", delivery=received.event.id, reason=reason.code)
 
 
 def _delivery(received: Received) -> Delivery:

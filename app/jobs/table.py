@@ -4,6 +4,7 @@ from functools import partial
 
 from app.job_queue import Cron, Registered, kinds
 from app.jobs import handle_inbound, nightly, push_apple, send_messages
+from app.jobs.bitrix24 import work as bitrix24
 from app.wiring import Services
 
 
@@ -22,6 +23,7 @@ def handlers(services: Services) -> dict[str, Registered]:
             on_hold=partial(handle_inbound.give_up, services),
         ),
         kinds.NIGHTLY: Registered(partial(nightly.do, services)),
+        **bitrix24.handlers(services),
     }
 
 
@@ -33,4 +35,5 @@ def crons(services: Services) -> list[Cron]:
             Cron(duty, expression, partial(nightly.ask_for, services, duty))
             for duty, (expression, _) in nightly.DUTIES.items()
         ),
+        *bitrix24.crons(services),
     ]

@@ -3,10 +3,11 @@
 from app import rate_limits
 from app.campaigns import models as campaigns
 from app.db import Base
+from app.deals import models as deals
 from app.enrolment import models as enrolment
 from app.inbox import models as inbox
 from app.members import models as members
 from app.passes import models as passes
 from app.points import models as points
 
-__all__ = ["Base", "campaigns", "enrolment", "inbox", "members", "passes", "points", "rate_limits"]
+__all__ = ["Base", "campaigns", "deals", "enrolment", "inbox", "members", "passes", "points", "rate_limits"]

@@ -29,7 +29,7 @@ async def running(portal: Portal, *, port: int = 0) -> AsyncGenerator[str]:
         try:
             yield url
         finally:
-            await portal.calls.settle()
+            await portal.calls.close()
 
 
 class _Doors:
@@ -98,7 +98,7 @@ class _Doors:
             raise RestError(429, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit.")
         return method.run(self._portal, params)
 
-    def _batch(self, params: Params, is_app: bool) -> dict[str, Any]:
+    def _batch(self, params: Params, is_app: bool) -> dict[str, object]:
         given: object = params.get("cmd") or {}
         commands: dict[str, str] = (
             cast("dict[str, str]", given)
@@ -128,7 +128,7 @@ class _Doors:
                 answer["result_total"][key] = found.total
                 if found.next is not None:
                     answer["result_next"][key] = found.next
-        return answer
+        return {kind: values or [] for kind, values in answer.items()}  # PHP writes an empty mapping so
 
     async def _tokens(self, request: Request) -> Response:
         """Renew an application's tokens; a refresh token works once."""
