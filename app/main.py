@@ -20,6 +20,7 @@ from app.web import (
     enrolment,
     errors,
     health,
+    pass_images,
     pass_page,
     sms_receipts,
 )
@@ -60,7 +61,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.router.routes.extend(passkit)
     app.include_router(sms_receipts.router)  # before the sources, whose addresses would include its own
     app.router.routes.extend(crm_webhooks.routes())
-    for each in (api, deal_tab, health, docs_page, enrolment, pass_page):
+    for each in (api, deal_tab, health, docs_page, enrolment, pass_images, pass_page):
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
     app.add_middleware(DirectDoors, routes=passkit)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.members.models import Account, Member, Program, Tier
 from app.passes.models import Pass
 from app.wallets.content import PassContent, Value
+from app.wallets.google.wallet import GoogleProgram
 
 # Tables, not models: after a campaign every phone comes for its pass, and loading objects costs more than
 # the signature does.
@@ -91,6 +92,18 @@ async def content_of(
         time_zone=row.time_zone,
         voided=issued.state != "active" or row.state == "blocked",
         expires_at=issued.expires_at,
+    )
+
+
+def google_program(program: Program) -> GoogleProgram:
+    """What a class at Google says of a programme."""
+    return GoogleProgram(
+        slug=program.slug,
+        name=program.name,
+        language=program.language,
+        currency=program.currency,
+        country=program.country,
+        time_zone=program.time_zone,
     )
 
 

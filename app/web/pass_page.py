@@ -6,17 +6,21 @@ from typing import Literal
 
 import zxingcpp
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from app.passes import trace
 from app.passes.content import content_of
 from app.passes.issue import authentication_token, by_link
+from app.passes.models import Pass
 from app.wallets.apple.pass_file import MEDIA_TYPE
-from app.wallets.apple.wallet import Preview
+from app.wallets.apple.wallet import Preview, preview
+from app.wallets.templates import PassTemplate, UnknownTemplate
 from app.web.apple_passkit import http_date
 from app.web.dependencies import FromServices, Language, Now, Reading, Transaction
 from app.web.errors import Problem
+from app.web.google_button import google_offer
 from app.web.rendering import page
+from app.wiring import Services
 
 router = APIRouter(prefix="/p", include_in_schema=False)
 
@@ -71,8 +75,6 @@ async def show(
 ) -> Response:
     """The card. Opening it changes nothing but the evidence: link scanners open links too."""
     issued, link = await by_link(session, token, now=now)
-    if services.apple is None:
-        raise Problem(503, "apple_not_configured", "No Apple certificate is set yet: see `passbell doctor`.")
     pretended = request.query_params.get("as") if services.settings.mode == "demo" else None
     who = visitor(pretended or request.headers.get("user-agent", ""))
     if request.method == "GET":
@@ -86,7 +88,8 @@ async def show(
             now=now,
         )
     content = await content_of(session, issued, language=language)
-    preview = services.apple.preview(issued.template, content, serial_number=issued.serial_number)
+    template = template_of(services, issued)
+    drawn = preview(template, content, serial_number=issued.serial_number)
     here = f"{services.settings.link_url}/p/{token}"
     return page(
         request,
@@ -98,7 +101,9 @@ async def show(
         is_voided=content.voided,
         program_name=content.values["program_name"],
         points=content.values["points"],
-        card=_card(preview, f"/p/{token}/images"),
+        card=_card(drawn, f"/p/{token}/images"),
+        has_apple=services.apple is not None,
+        google=await google_offer(session, services, issued, content, now=now),
         here=here,
         qr=barcode_svg("PKBarcodeFormatQR", here),
     )
@@ -132,17 +137,35 @@ async def download(
     return Response(data, media_type=MEDIA_TYPE, headers=headers)
 
 
+@router.get("/{token}/google")
+async def google_link(token: str, services: FromServices, session: Reading, now: Now) -> Response:
+    """The save link, which the page asks for while Google is being told of a new card; 204 until then."""
+    issued, _ = await by_link(session, token, now=now)
+    content = await content_of(session, issued)
+    offer = await google_offer(session, services, issued, content, now=now)
+    if offer is None or offer.save_link is None:
+        return Response(status_code=204, headers={"Cache-Control": "no-store"})
+    return JSONResponse({"save_link": offer.save_link}, headers={"Cache-Control": "no-store"})
+
+
 @router.get("/{token}/images/{name}")
 async def image(token: str, name: str, services: FromServices, session: Reading, now: Now) -> Response:
     """A picture of this card, as its preview on the page shows it."""
     issued, _ = await by_link(session, token, now=now)
     content = await content_of(session, issued)
-    if services.apple is None:
-        raise Problem(503, "apple_not_configured", "No Apple certificate is set yet: see `passbell doctor`.")
-    images = services.apple.preview(issued.template, content, serial_number=issued.serial_number).images
+    template = template_of(services, issued)
+    images = preview(template, content, serial_number=issued.serial_number).images
     if name not in images:
         raise Problem(404, "unknown_image", "This card has no picture of that name.")
     return Response(images[name], media_type="image/png", headers={"Cache-Control": "private, max-age=60"})
+
+
+def template_of(services: Services, issued: Pass) -> PassTemplate:
+    """The template of a pass. Raises UnknownTemplate when its folder is gone."""
+    template = services.templates.get(issued.template)
+    if template is None:
+        raise UnknownTemplate(f"pass template {issued.template!r} is not in the templates' folder")
+    return template
 
 
 def _card(preview: Preview, images_url: str) -> dict[str, object]:

@@ -55,15 +55,6 @@ class AppleWallet:
         compiled = self._compiled(template_name, content, serial_number, authentication_token)
         return self._builders[template_name].build(compiled.pass_json, extra=compiled.extra_files, now=now)
 
-    def preview(self, template_name: str, content: PassContent, *, serial_number: str) -> Preview:
-        """What the pass shows, to be drawn on a page: the same JSON without its secrets."""
-        compiled = self._compiled(template_name, content, serial_number, authentication_token="")
-        shown: dict[str, Any] = orjson.loads(compiled.pass_json)
-        for secret in ("authenticationToken", "webServiceURL"):
-            shown.pop(secret, None)
-        files = {**self._templates[template_name].static_files, **compiled.extra_files}
-        return Preview(shown, _images(files, content.language))
-
     def _compiled(
         self, template_name: str, content: PassContent, serial_number: str, authentication_token: str
     ) -> Compiled:
@@ -78,6 +69,22 @@ class AppleWallet:
             web_service_url=self._web_service_url,
         )
         return compile_pass(template, content, identity)
+
+
+def preview(template: PassTemplate, content: PassContent, *, serial_number: str) -> Preview:
+    """What a pass shows, to be drawn on a page: its JSON without secrets. Needs no certificate."""
+    identity = PassIdentity(
+        pass_type_identifier="",
+        team_identifier="",
+        serial_number=serial_number,
+        authentication_token="",
+        web_service_url="",
+    )
+    compiled = compile_pass(template, content, identity)
+    shown: dict[str, Any] = orjson.loads(compiled.pass_json)
+    for secret in ("authenticationToken", "webServiceURL"):
+        shown.pop(secret, None)
+    return Preview(shown, _images({**template.static_files, **compiled.extra_files}, content.language))
 
 
 def _images(files: Mapping[str, bytes], language: str) -> dict[str, bytes]:

@@ -17,3 +17,21 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     }
   });
 }
+
+// A card issued a moment ago is not at Google yet: ask until it is, then show the button.
+const ASK_EVERY_MS = 2000;
+const ASK_MOST = 60;
+
+async function showWhenReady(waiting, asked = 0) {
+  const answer = await fetch(waiting.dataset.waiting, { cache: "no-store" });
+  if (answer.status === 200) {
+    const button = document.querySelector(".google-button");
+    button.href = (await answer.json()).save_link;
+    button.hidden = false;
+    waiting.remove();
+  } else if (asked < ASK_MOST) {
+    setTimeout(() => showWhenReady(waiting, asked + 1), ASK_EVERY_MS);
+  }
+}
+
+for (const waiting of document.querySelectorAll("[data-waiting]")) showWhenReady(waiting);

@@ -11,7 +11,7 @@ import pytest
 from app.simulators.iphone import open_pass
 from app.wallets.apple.dev_ca import DevelopmentCa
 from app.wallets.apple.signing import CmsSigner
-from app.wallets.apple.wallet import AppleWallet
+from app.wallets.apple.wallet import AppleWallet, preview
 from app.wallets.templates import PassTemplate, UnknownTemplate, load_template, load_templates
 from tests.wallets.apple.conftest import PASS_TYPE, TEAM, Verify
 from tests.wallets.passes import BALANCE, NEWS, TOML, png, write_template
@@ -84,14 +84,20 @@ def test_a_preview_shows_the_same_without_the_secrets(ca, now):
     made = apple.pass_file("stamps", content, serial_number="0001", authentication_token=TOKEN, now=now)
     sent = json.loads(files_of(made)["pass.json"])
 
-    preview = apple.preview("stamps", content, serial_number="0001")
+    drawn = preview(SHIPPED["stamps"], content, serial_number="0001")
 
-    assert set(sent) - set(preview.pass_json) == {"authenticationToken", "webServiceURL"}
-    assert preview.pass_json["storeCard"] == sent["storeCard"]
-    assert preview.images["strip"] == files_of(made)["strip@2x.png"]
-    assert {"icon", "logo", "strip"} <= preview.images.keys()
+    assert set(sent) - set(drawn.pass_json) == {"authenticationToken", "webServiceURL"}
+    assert drawn.pass_json["storeCard"] == sent["storeCard"]
+    assert drawn.images["strip"] == files_of(made)["strip@2x.png"]
+    assert {"icon", "logo", "strip"} <= drawn.images.keys()
 
 
 def test_a_template_that_is_not_there_is_named(ca, now):
     with pytest.raises(UnknownTemplate, match="'gone'"):
-        wallet(ca, SHIPPED).preview("gone", SHIPPED["coffee"].samples["en"], serial_number="1")
+        wallet(ca, SHIPPED).pass_file(
+            "gone",
+            SHIPPED["coffee"].samples["en"],
+            serial_number="1",
+            authentication_token=TOKEN,
+            now=now,
+        )
