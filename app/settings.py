@@ -228,6 +228,11 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:587 or smtps://host:465")
     email_from: str | None = Field(None, description="The sender: Passbell <cards@example.com>")
 
+    # --- Campaigns ---
+    campaign_second_person_above: int = Field(
+        10_000, ge=0, description="Recipients above which another key approves than the one that planned"
+    )
+
     # --- Enrolment ---
     proof_of_work_cost: int = Field(
         50_000,

@@ -9,7 +9,7 @@ Plan     1-* Recipient                      a member of the frozen audience, and
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import ID_LENGTH, Base
@@ -52,8 +52,8 @@ class SegmentMember(Base):
 class Campaign(Base):
     """A planned message to an audience, with points or without.
 
-    States: draft -> planned -> approved -> running -> done; paused and stopped on the way. The shape of
-    `definition` is `campaigns/definition.py`.
+    States: draft -> planning -> planned -> approved -> running -> done; paused and stopped on the way.
+    The shape of `definition` is `campaigns/definition.py`.
     """
 
     __tablename__ = "campaigns"
@@ -62,9 +62,12 @@ class Campaign(Base):
     program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
     name: Mapped[str] = mapped_column(String(128))
     state: Mapped[str] = mapped_column(String(16), default="draft")
+    reason: Mapped[str] = mapped_column(String(512), default="")  # why it was not planned, or stopped
     definition: Mapped[dict[str, Any]]
     plan_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # the newest
-    cursor: Mapped[int] = mapped_column(BigInteger, default=0)  # the last position of the plan that is done
+    step: Mapped[int] = mapped_column(BigInteger, default=0)  # only the job that names it goes on
+    done: Mapped[int] = mapped_column(BigInteger, default=0)  # recipients of the plan so far
+    skipped: Mapped[int] = mapped_column(BigInteger, default=0)
     winner: Mapped[str | None] = mapped_column(String(32))  # the variant that goes to the rest
     created_by: Mapped[str] = mapped_column(String(64))  # an API key's id, or "cli"
     created_at: Mapped[datetime]
@@ -74,7 +77,7 @@ class Campaign(Base):
     __table_args__ = (
         Index("ix_campaigns_program_id_id", "program_id", "id"),
         CheckConstraint(
-            "state IN ('draft', 'planned', 'approved', 'running', 'paused', 'stopped', 'done')",
+            "state IN ('draft', 'planning', 'planned', 'approved', 'running', 'paused', 'stopped', 'done')",
             name="state_known",
         ),
     )
@@ -95,11 +98,12 @@ class Plan(Base):
     seed: Mapped[str] = mapped_column(String(32))
     definition: Mapped[dict[str, Any]]
     templates: Mapped[dict[str, Any]]  # the fingerprint of each pass template in the audience, by name
+    zones: Mapped[dict[str, Any]]  # by time zone: when its members are due, as ISO 8601; null: at once
     totals: Mapped[dict[str, Any]]
     recipients: Mapped[int] = mapped_column(BigInteger)
     created_by: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]  # after it, nobody may approve or start it
+    expires_at: Mapped[datetime]  # after it, nobody may approve it
 
 
 class Approval(Base):
@@ -116,33 +120,59 @@ class Approval(Base):
 class Recipient(Base):
     """One member of a plan's audience: what is to happen, and what did.
 
-    Positions run from 1 in the order of sending, members of one account side by side. `facts` are the
-    values the text names, as they were when the plan was made.
+    Members of one account have neighbouring positions. `facts` are the values the text names, as they were
+    when the plan was made. No foreign keys: a million rows come from one statement that reads the rows they
+    name, and checking five keys of each would take longer than all the rest.
     """
 
     __tablename__ = "recipients"
 
-    plan_id: Mapped[str] = mapped_column(ForeignKey("plans.id"), primary_key=True)
-    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
-    campaign_id: Mapped[str] = mapped_column(ForeignKey("campaigns.id"))
-    member_id: Mapped[str] = mapped_column(ForeignKey("members.id"))
-    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    plan_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # from 1
+    program_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    campaign_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    member_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    account_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    zone: Mapped[str] = mapped_column(String(64))  # IANA: whose clock the schedule and quiet hours follow
     language: Mapped[str] = mapped_column(String(8))  # of the text that is sent
-    wallet: Mapped[str] = mapped_column(String(16))  # apple | google | both | other | none
-    route: Mapped[str] = mapped_column(String(8))  # wallet | sms | email | nobody
-    variant: Mapped[str] = mapped_column(String(32))  # of the test; "hold_out" and "rest" get nothing yet
+    wallet: Mapped[str] = mapped_column(String(8))  # apple | google | both | other | none
+    route: Mapped[str] = mapped_column(String(8))  # wallet | sms | email | points | nobody
+    variant: Mapped[str] = mapped_column(String(32))  # of the test; "hold_out" and "rest" are held
     facts: Mapped[dict[str, Any]]
-    due_at: Mapped[datetime | None]  # None: as soon as the campaign runs
-    state: Mapped[str] = mapped_column(String(16), default="planned")  # planned | done | skipped
-    reason: Mapped[str] = mapped_column(String(64), default="")  # why skipped
+    state: Mapped[str] = mapped_column(String(8))  # planned | held | done | skipped
+    reason: Mapped[str] = mapped_column(String(32), default="")  # why skipped, or not on the first route
     version: Mapped[int | None] = mapped_column(BigInteger)  # of the pass that carried the message
     pass_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
-    message_id: Mapped[str | None] = mapped_column(String(ID_LENGTH), index=True)  # of the SMS or e-mail
+    message_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # of the SMS or e-mail
     done_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index("ix_recipients_member_id_done_at", "member_id", "done_at"),
-        Index("ix_recipients_campaign_id_state", "campaign_id", "state"),
-        CheckConstraint("state IN ('planned', 'done', 'skipped')", name="state_known"),
+        Index("ix_recipients_member_id", "member_id"),
+        Index(
+            "ix_recipients_message_id",
+            "message_id",
+            postgresql_where=text("message_id IS NOT NULL"),
+            sqlite_where=text("message_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_recipients_planned",
+            "plan_id",
+            "zone",
+            "position",
+            postgresql_where=text("state = 'planned'"),
+            sqlite_where=text("state = 'planned'"),
+        ),
+        CheckConstraint("state IN ('planned', 'held', 'done', 'skipped')", name="state_known"),
     )
+
+
+class Suppression(Base):
+    """A member must not be written to on a channel: unsubscribed, bounced, asked us to stop."""
+
+    __tablename__ = "suppressions"
+
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id"), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(8), primary_key=True)  # wallet | sms | email
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    reason: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]

@@ -1,12 +1,13 @@
 """Dates, texts and JSON in the words of either database, for the compiler of conditions."""
 
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Numeric, String, and_, case, cast, exists, func, literal, select, true
 from sqlalchemy import false as sql_false
 from sqlalchemy.dialects.postgresql import JSONPATH
 
-from app.members.models import Member
+from app.members.models import Account, Member, Tier
 
 Sql = ColumnElement[Any]
 ANSWERS = Member.__table__.c.answers
@@ -96,3 +97,75 @@ class Postgres:
 
     def _value(self, key: str) -> Sql:
         return ANSWERS.op("->>", return_type=String())(cast(literal(key), String))
+
+
+class Facts(Protocol):
+    """How a plan's facts are put together in SQL."""
+
+    def answer_text(self, key: str) -> Sql: ...
+    def object_of(self, names: Collection[str], language: Sql) -> Sql: ...
+
+
+_COLUMNS: dict[str, Any] = {
+    "member_name": Member.name,
+    "card_number": Member.card_number,
+    "points": Account.balance,
+}
+ANSWER_NAME = "answer_"
+
+
+class SqliteFacts:
+    """As a text that is JSON."""
+
+    def answer_text(self, key: str) -> Sql:
+        return Sqlite().text(key)
+
+    def object_of(self, names: Collection[str], language: Sql) -> Sql:
+        return func.json_object(*_pairs(names, self._fact, language))
+
+    def _fact(self, name: str, language: Sql) -> Sql:
+        if name.startswith(ANSWER_NAME):
+            # Its type only stays when it is handed over as JSON.
+            return func.json(ANSWERS.op("->")(f"$.{name.removeprefix(ANSWER_NAME)}"))
+        if name == "tier":
+            return func.coalesce(func.json_extract(Tier.names, literal("$.").concat(language)), Tier.code)
+        if name == "birthday":
+            return cast(Member.birthday, String)
+        if name == "member_since":
+            return func.substr(cast(Member.created_at, String), 1, 10)
+        return _COLUMNS[name]
+
+
+class PostgresFacts:
+    """As jsonb."""
+
+    def answer_text(self, key: str) -> Sql:
+        return Postgres().text(key)
+
+    def object_of(self, names: Collection[str], language: Sql) -> Sql:
+        return func.jsonb_build_object(*_pairs(names, self._fact, language))
+
+    def _fact(self, name: str, language: Sql) -> Sql:
+        if name.startswith(ANSWER_NAME):
+            return ANSWERS.op("->")(cast(literal(name.removeprefix(ANSWER_NAME)), String))
+        if name == "tier":
+            return func.coalesce(Tier.__table__.c.names.op("->>", return_type=String())(language), Tier.code)
+        if name == "birthday":
+            return func.to_char(Member.birthday, "YYYY-MM-DD")
+        if name == "member_since":
+            return func.to_char(func.timezone("UTC", Member.created_at), "YYYY-MM-DD")
+        return _COLUMNS[name]
+
+
+def _pairs(names: Collection[str], fact: Callable[[str, Sql], Sql], language: Sql) -> list[Sql]:
+    """name, value, name, value ... of those that are a member's."""
+    pairs: list[Sql] = []
+    for name in sorted(names):
+        if name not in ("program_name", "bonus"):
+            pairs += [cast(literal(name), String), fact(name, language)]
+    return pairs
+
+
+def facts_spelling(database: str) -> Facts:
+    """The spelling of a dialect."""
+    return PostgresFacts() if database == "postgresql" else SqliteFacts()

@@ -12,6 +12,8 @@ BITRIX24_REPORT_TEXT = "bitrix24_report_text"  # source_id, text_id: what became
 BITRIX24_SET_UP = "bitrix24_set_up"  # source_id: robots, provider, tab, fields
 BITRIX24_POLL = "bitrix24_poll"  # source_id: what did lost webhooks miss?
 BITRIX24_RECONCILE = "bitrix24_reconcile"  # source_id: the night's comparison
+PLAN_CAMPAIGN = "plan_campaign"  # campaign_id, step, by: freeze what it would do
+RUN_CAMPAIGN = "run_campaign"  # campaign_id, step: tell the next chunk of its recipients
 NIGHTLY = "nightly"  # duty: what the clock asked for, by its name in jobs/nightly.py
 
 # Priorities: the higher first. A single change of a balance never waits for a campaign.

@@ -3,7 +3,7 @@
 from functools import partial
 
 from app.job_queue import Cron, Registered, kinds
-from app.jobs import handle_inbound, nightly, push_apple, send_messages
+from app.jobs import handle_inbound, nightly, push_apple, run_campaign, send_messages
 from app.jobs.bitrix24 import work as bitrix24
 from app.wiring import Services
 
@@ -21,6 +21,13 @@ def handlers(services: Services) -> dict[str, Registered]:
             partial(handle_inbound.handle_inbound, services),
             handle_inbound.RETRY,
             on_hold=partial(handle_inbound.give_up, services),
+        ),
+        kinds.PLAN_CAMPAIGN: Registered(
+            partial(run_campaign.plan_campaign, services),
+            on_hold=partial(run_campaign.give_up_planning, services),
+        ),
+        kinds.RUN_CAMPAIGN: Registered(
+            partial(run_campaign.run_campaign, services), on_hold=partial(run_campaign.give_up, services)
         ),
         kinds.NIGHTLY: Registered(partial(nightly.do, services)),
         **bitrix24.handlers(services),

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from app.campaigns import conditions, segments
+from app.campaigns import approval, conditions, definition, drafts, plan, segments, steering
 from app.crm import BadSourceSettings
 from app.inbox import handle, sources
 from app.members import api_keys, people, resending
@@ -43,6 +43,16 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     resending.NotResendable: (409, "not_resendable"),
     resending.MayArriveTwice: (409, "may_arrive_twice"),
     conditions.InvalidCondition: (422, "invalid_condition"),
+    definition.InvalidDefinition: (422, "invalid_campaign"),
+    drafts.UnknownCampaign: (404, "unknown_campaign"),
+    drafts.CampaignState: (409, "campaign_state"),
+    plan.EmptyAudience: (409, "empty_audience"),
+    plan.UnknownTemplate: (409, "unknown_template"),
+    approval.PlanChanged: (409, "plan_changed"),
+    approval.PlanExpired: (409, "plan_expired"),
+    approval.TemplateChanged: (409, "template_changed"),
+    approval.SecondPersonNeeded: (403, "second_person_needed"),
+    steering.UnknownVariant: (422, "unknown_variant"),
     segments.UnknownSegment: (404, "unknown_segment"),
     segments.SegmentNameTaken: (409, "segment_name_taken"),
     segments.NoSuchCsv: (422, "invalid_csv"),

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from app.simulators.world import World, simulated_world
+from tests.flows.town import town
+
+__all__ = ["town"]  # every story's fixture
 
 APNS_SECONDS = (0.02, 0.05)  # what Apple takes to answer
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.web.api import (
     accounts,
+    campaigns,
     devices,
     inbox,
     members,
@@ -52,6 +53,7 @@ for resource in (
     devices,
     programs,
     segments,
+    campaigns,
     sources,
     inbox,
 ):

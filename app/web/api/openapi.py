@@ -39,6 +39,7 @@ _TAGS = {
     "sources": "CRMs, shops and tills that deliver events to `/hooks/{slug}`.",
     "inbox": "What sources delivered: what became of it, and handling it once more.",
     "templates": "How passes look. Templates are folders on the server; here they are read.",
+    "campaigns": "Messages to an audience: drafted, planned exactly, approved, run.",
     "segments": "Parts of the programme's members: by a condition, or as a list.",
     "devices": "What phones complained about.",
     "program": "The programme of this API key.",

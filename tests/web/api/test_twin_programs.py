@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.campaigns import segments
-from app.campaigns.models import Segment, SegmentMember
+from app.campaigns import drafts, plan, segments
+from app.campaigns.models import Campaign, Plan, Recipient, Segment, SegmentMember
 from app.crm.known import CRMS
 from app.db import Base, Sessions, new_id
 from app.inbox import handle, receive, sources
@@ -32,7 +32,18 @@ from tests.make import NOON, make_account, make_member, make_program, make_tier
 
 SHARED = ("/api/v1/templates", "/api/v1/templates/{name}")  # folders on the server, of all programmes
 OWN = (Program, Tier, Account, Member, ExternalId, Message, Entry, Lot, Pass, PassLink, Registration)
-TABLES: tuple[type[Any], ...] = (*OWN, Update, TraceEvent, Segment, SegmentMember, Source, InboundEvent)
+TABLES: tuple[type[Any], ...] = (
+    *OWN,
+    Update,
+    TraceEvent,
+    Segment,
+    SegmentMember,
+    Campaign,
+    Plan,
+    Recipient,
+    Source,
+    InboundEvent,
+)
 
 MAPPING = {"rules": [{"event": "contact", "phone": "{tel}"}]}
 # What a request that would succeed at home carries; {names} stand for the ids of a programme.
@@ -55,6 +66,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "count_condition": [{"condition": {"all": []}}],
     "update_segment": [{"name": "Everybody"}],
     "freeze_segment": [{"name": "Those of today"}],
+    "create_campaign": [{"name": "News", "definition": {"condition": {"all": []}, "texts": {"en": "News"}}}],
+    "update_campaign": [{"name": "More news"}],
+    "approve_campaign": [{"plan_hash": "{plan_hash}"}],
+    "choose_winner": [{"variant": "a"}],
     "resend_message": [{"may_arrive_twice": True}],
     "add_source": [{"kind": "generic", "slug": "new", "settings": MAPPING}],
     "change_source": [{"name": "Till"}],
@@ -155,6 +170,7 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
             now=NOON,
         )
         delivered = await _rested_delivery(session, source)
+        campaign_ids, plan_hash = await _campaigns(session, program)
         session.add(DeviceLog(id=new_id("log"), line=f"no answer for {held.serial_number}", at=NOON))
         _, key = await api_keys.create_key(session, program.id, name="till", scopes=["*"], now=NOON)
     names = {
@@ -163,6 +179,8 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         "pass_id": held.id,
         "message_id": message.id,
         "segment_id": segment.id,
+        "plan_hash": plan_hash,
+        **campaign_ids,
         "entry_id": posted.entry.id,
         "phone": phone,
         "card_number": member.card_number,
@@ -172,6 +190,33 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         "event_id": delivered,
     }
     return Twin(program.id, key, names)
+
+
+async def _campaigns(session: AsyncSession, program: Program) -> tuple[dict[str, str], str]:
+    """A planned campaign, and one in the state that each operation needs that this will not do for."""
+    states = {
+        "": "planned",
+        "pause_campaign": "running",
+        "resume_campaign": "paused",
+        "choose_winner": "done",
+    }
+    ids: dict[str, str] = {}
+    for operation, state in states.items():
+        definition = {
+            "condition": {"all": []},
+            "variants": [{"name": "a", "percent": 100, "texts": {"en": f"News of {program.slug}"}}],
+        }
+        campaign = await drafts.create(
+            session, program.id, name=f"{program.slug}{operation}", definition=definition, by="test", now=NOON
+        )
+        made = await plan.make(session, campaign, {"coffee": "as it was"}, by="test", now=NOON)
+        campaign.state = state
+        ids[f"{operation}_campaign_id" if operation else "campaign_id"] = campaign.id
+        if not operation:
+            made.templates = {}
+            made.hash = plan.hash_of(made)
+            first = made.hash
+    return ids, first
 
 
 async def _failed_message(session: AsyncSession, member: Member) -> Message:
@@ -218,11 +263,17 @@ async def _ask(
         sent = json.loads(_named(json.dumps(body), names))
     return await anyone.request(
         operation.method,
-        operation.path.removeprefix("/api/v1").format_map(dict(names) | {"name": "coffee"}),
+        operation.path.removeprefix("/api/v1").format_map(_places(operation, names)),
         headers={"Authorization": f"Bearer {key}", "Idempotency-Key": new_id("key")},
         json=sent,
         params=dict(query or {}),
     )
+
+
+def _places(operation: Operation, names: Mapping[str, str]) -> dict[str, str]:
+    """What stands in the path: of campaigns, the one that is at the stage the operation needs."""
+    campaign_id = names.get(f"{operation.name}_campaign_id", names["campaign_id"])
+    return {**names, "name": "coffee", "campaign_id": campaign_id}
 
 
 def _named(text: str, names: Mapping[str, str]) -> str:

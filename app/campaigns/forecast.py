@@ -1,0 +1,223 @@
+"""What a plan says beforehand: recipients, points, SMS and their price, conflicts, how long it takes."""
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.campaigns.definition import REST, Definition
+from app.campaigns.models import Campaign, Recipient
+from app.campaigns.recipients import Freezing
+from app.campaigns.statistics import detectable
+from app.campaigns.wording import is_fixed, render, warnings_of
+from app.channels.sms import segments as sms
+from app.members.models import Member, Message
+from app.points.models import Entry
+
+PUSHES_PER_SECOND = 500  # what one worker tells Apple, with room to spare: docs/measurements.md
+_PAGE = 5000
+_BASE_RATE = 0.05  # of redemption, where nobody has redeemed yet
+
+
+async def totals_of(session: AsyncSession, freezing: Freezing) -> dict[str, Any]:
+    """Everything people read before they agree; part of what the hash covers."""
+    counted = await _counts(session, freezing)
+    planned = sum(count for (*_, state, _), count in counted.items() if state == "planned")
+    definition = freezing.definition
+    sample = await session.scalar(
+        select(Recipient.facts).where(Recipient.plan_id == freezing.plan_id).limit(1)
+    )
+    return {
+        "recipients": sum(counted.values()),
+        "planned": planned,
+        "by_wallet": _by(counted, 0),
+        "by_language": _by(counted, 1),
+        "by_route": _by(counted, 2),
+        "by_variant": _by(counted, 3),
+        "left_out": _left_out(counted),
+        "points": _points(definition, counted),
+        "sms": await _sms(session, freezing, counted),
+        "notifications": _notifications(counted),
+        "conflicts": await _conflicts(session, freezing),
+        "duration_seconds": _duration(definition, counted),
+        "warnings": [asdict(each) for each in warnings_of(definition, freezing.program, sample or {})],
+        "test": await _test(session, freezing, sum(counted.values())),
+    }
+
+
+_Counts = dict[tuple[str, str, str, str, str, str], int]  # wallet, language, route, variant, state, reason
+
+
+async def _counts(session: AsyncSession, freezing: Freezing) -> _Counts:
+    keys = (
+        Recipient.wallet,
+        Recipient.language,
+        Recipient.route,
+        Recipient.variant,
+        Recipient.state,
+        Recipient.reason,
+    )
+    query = select(*keys, func.count()).where(Recipient.plan_id == freezing.plan_id).group_by(*keys)
+    return {(row[0], row[1], row[2], row[3], row[4], row[5]): row[6] for row in await session.execute(query)}
+
+
+def _by(counted: _Counts, place: int) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for key, count in counted.items():
+        found[key[place]] += count
+    return dict(sorted(found.items()))
+
+
+def _left_out(counted: _Counts) -> dict[str, int]:
+    """By reason, those who are told nothing."""
+    found: Counter[str] = Counter()
+    for (_, _, route, _, state, reason), count in counted.items():
+        if state == "skipped" or route == "points":
+            found[reason] += count
+    return dict(sorted(found.items()))
+
+
+def _points(definition: Definition, counted: _Counts) -> int:
+    """What all of it owes members, in points, if everybody gets them; the rest as the dearest arm."""
+    dearest = max(definition.points_of(arm.name) for arm in definition.arms)
+    total = 0
+    for (_, _, _, variant, state, _), count in counted.items():
+        if variant == REST and state == "held":
+            total += count * dearest
+        elif state == "planned":
+            total += count * definition.points_of(variant)
+    return total
+
+
+def _notifications(counted: _Counts) -> dict[str, dict[str, int]]:
+    """By wallet, how many are told by a notification."""
+    rings: Counter[str] = Counter()
+    for (wallet, _, route, _, state, _), count in counted.items():
+        if route == "wallet" and state == "planned":
+            rings[wallet] += count
+    return {wallet: {"rings": count, "silent": 0, "deferred": 0} for wallet, count in sorted(rings.items())}
+
+
+def _duration(definition: Definition, counted: _Counts) -> int:
+    """Seconds from the first to the last, at the speed asked for or the one a worker has."""
+    planned = sum(count for (*_, state, _), count in counted.items() if state == "planned")
+    return -(-planned // min(definition.per_second or PUSHES_PER_SECOND, PUSHES_PER_SECOND))
+
+
+async def _sms(session: AsyncSession, freezing: Freezing, counted: _Counts) -> dict[str, Any]:
+    """How many SMS, in how many billed parts, at the average price a part has had."""
+    messages = sum(
+        count for (_, _, route, _, state, _), count in counted.items() if (route, state) == ("sms", "planned")
+    )
+    parts = await _sms_parts(session, freezing) if messages else 0
+    each, currency = await _price(session, freezing.program.id)
+    return {
+        "messages": messages,
+        "parts": parts,
+        "cost": None if each is None else f"{each * parts:.2f}",
+        "part_cost": None if each is None else f"{each:.4f}",
+        "currency": currency,
+    }
+
+
+async def _sms_parts(session: AsyncSession, freezing: Freezing) -> int:
+    fallback = freezing.definition.fallback
+    assert fallback is not None
+    texts, program = fallback.texts, freezing.program
+    fixed = {
+        language: sms.count(render(text, {}, program, language, bonus=0)).parts
+        for language, text in texts.items()
+        if is_fixed(text)
+    }
+    parts, after = 0, 0
+    while True:
+        query = (
+            select(Recipient.position, Recipient.language, Recipient.facts, Recipient.variant)
+            .where(
+                Recipient.plan_id == freezing.plan_id,
+                Recipient.route == "sms",
+                Recipient.state == "planned",
+                Recipient.position > after,
+            )
+            .order_by(Recipient.position)
+            .limit(_PAGE)
+        )
+        rows = (await session.execute(query)).all()
+        for row in rows:
+            if row.language in fixed:
+                parts += fixed[row.language]
+                continue
+            bonus = freezing.definition.points_of(row.variant)
+            shown = render(texts[row.language], row.facts, program, row.language, bonus=bonus)
+            parts += sms.count(shown).parts
+        if len(rows) < _PAGE:
+            return parts
+        after = rows[-1].position
+
+
+async def _price(session: AsyncSession, program_id: str) -> tuple[float | None, str | None]:
+    """What a part of an SMS has cost on average, and in which currency; None before the first."""
+    query = select(func.sum(Message.cost), func.sum(Message.segments), func.max(Message.currency)).where(
+        Message.program_id == program_id,
+        Message.channel == "sms",
+        Message.cost.is_not(None),
+        Message.segments > 0,
+    )
+    cost, parts, currency = (await session.execute(query)).one()
+    return (float(cost) / int(parts), currency) if parts else (None, None)
+
+
+async def _conflicts(session: AsyncSession, freezing: Freezing) -> list[dict[str, Any]]:
+    """Other campaigns that are to reach some of the same members."""
+    other, mine = aliased(Recipient), aliased(Recipient)
+    query = (
+        select(Campaign.id, Campaign.name, func.count())
+        .join(other, (other.plan_id == Campaign.plan_id) & (other.state == "planned"))
+        .join(mine, (mine.member_id == other.member_id) & (mine.plan_id == freezing.plan_id))
+        .where(
+            Campaign.program_id == freezing.program.id,
+            Campaign.id != freezing.campaign_id,
+            Campaign.state.in_(("approved", "running", "paused")),
+            mine.state == "planned",
+        )
+        .group_by(Campaign.id, Campaign.name)
+        .order_by(Campaign.id)
+    )
+    return [
+        {"campaign_id": row[0], "name": row[1], "members": row[2]} for row in await session.execute(query)
+    ]
+
+
+async def _test(session: AsyncSession, freezing: Freezing, recipients: int) -> dict[str, Any] | None:
+    """How small a difference this test can show, told before it starts; None where nothing is tested."""
+    definition = freezing.definition
+    if not definition.variants and not definition.hold_out_percent:
+        return None
+    rate = await _base_rate(session, freezing)
+    percents = [variant.percent for variant in definition.variants] or [100 - definition.hold_out_percent]
+    percents += [definition.hold_out_percent] if definition.hold_out_percent else []
+    smallest = recipients * min(percents) // 100
+    rise = detectable(rate, smallest)
+    return {
+        "smallest_arm": smallest,
+        "base_rate": round(rate, 4),
+        "detectable_difference": None if rise is None else round(rise, 4),
+    }
+
+
+async def _base_rate(session: AsyncSession, freezing: Freezing) -> float:
+    """The share of members who redeemed in the last window as long as this campaign's."""
+    since = freezing.now - timedelta(days=freezing.definition.window_days)
+    redeemed = await session.scalar(
+        select(func.count(Entry.account_id.distinct())).where(
+            Entry.program_id == freezing.program.id, Entry.kind == "redeem", Entry.at >= since
+        )
+    )
+    members = await session.scalar(
+        select(func.count()).select_from(Member).where(Member.program_id == freezing.program.id)
+    )
+    return min(0.99, redeemed / members) if redeemed and members else _BASE_RATE

@@ -1,0 +1,224 @@
+"""Freezing an audience: one statement that reads the members and writes a plan's recipients.
+
+Everything about a million of them is decided by the database: wallet, route, arm, language, and the facts
+their texts name. Nothing of it passes through this process.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.campaigns.arms import arm_sql
+from app.campaigns.consent import may_reach
+from app.campaigns.definition import HOLD_OUT, REST, Definition
+from app.campaigns.history import full_of
+from app.campaigns.models import Recipient
+from app.campaigns.spelling import Facts, facts_spelling
+from app.campaigns.wording import is_fixed
+from app.members.models import Account, Member, Program, Tier
+from app.passes.models import Pass, Registration
+
+ZONE_ANSWER = "time_zone"  # the answer that holds a member's own zone, where a form asks for it
+
+
+@dataclass(frozen=True)
+class Freezing:
+    """What the audience is frozen for."""
+
+    plan_id: str
+    campaign_id: str
+    program: Program
+    definition: Definition
+    seed: str
+    names: frozenset[str]  # what the texts name
+    now: datetime
+
+
+async def zones_of(session: AsyncSession, freezing: Freezing, audience: ColumnElement[bool]) -> list[str]:
+    """The clocks of the audience, as their answers name them and as we know them."""
+    ours = freezing.program.time_zone
+    if freezing.definition.zone == "program":
+        return [ours]
+    said = _facts(session).answer_text(ZONE_ANSWER)
+    found = await session.scalars(
+        select(said).select_from(_members()).where(_in(freezing, audience), said.is_not(None)).distinct()
+    )
+    return sorted({ours, *found})
+
+
+async def freeze(
+    session: AsyncSession, freezing: Freezing, audience: ColumnElement[bool], *, zones: set[str]
+) -> None:
+    """Write the recipients of a plan, positions from 1, members of one account side by side."""
+    await _take_time(session)
+    columns = [
+        *("member_id", "account_id", "zone", "language", "wallet", "variant", "facts", "route", "reason"),
+        *("state", "plan_id", "position", "program_id", "campaign_id"),
+    ]
+    await session.execute(insert(Recipient).from_select(columns, _chosen(session, freezing, audience, zones)))
+    await _pass_over_repeats(session, freezing)
+
+
+def _chosen(
+    session: AsyncSession, freezing: Freezing, audience: ColumnElement[bool], zones: set[str]
+) -> Select[*tuple[Any, ...]]:
+    """Every column of a recipient, in the order of sending."""
+    found = _found(session, freezing, audience, zones).subquery()
+    definition = freezing.definition
+    is_held = found.c.variant.in_((HOLD_OUT, REST))
+    bonus = _points(definition, found.c.variant)
+    # Without a way to be told, a member still gets the points: the balance is theirs.
+    route = case((and_(found.c.route == "nobody", bonus > 0, found.c.active), "points"), else_=found.c.route)
+    state = case((route == "nobody", "skipped"), (is_held, "held"), else_="planned")
+    order = (found.c.zone, found.c.account_id, found.c.member_id)
+    return select(
+        *(found.c[name] for name in ("member_id", "account_id", "zone", "language", "wallet", "variant")),
+        found.c.facts,
+        route,
+        found.c.reason,
+        state,
+        literal(freezing.plan_id),
+        func.row_number().over(order_by=order),
+        literal(freezing.program.id),
+        literal(freezing.campaign_id),
+    ).select_from(found)
+
+
+def _found(
+    session: AsyncSession, freezing: Freezing, audience: ColumnElement[bool], zones: set[str]
+) -> Select[*tuple[Any, ...]]:
+    """The audience with what is known of each member."""
+    program, definition = freezing.program, freezing.definition
+    database = session.get_bind().dialect.name
+    facts = _facts(session)
+    held = _held_passes(program.id)
+    wallet = case((held.c.apple > 0, "apple"), (held.c.others > 0, "other"), else_="none")
+    language = case(
+        (Member.language.in_(definition.languages), Member.language),
+        else_=definition.default_language or literal(""),
+    )
+    zone: ColumnElement[str] = literal(program.time_zone)
+    if definition.zone == "member":
+        said = facts.answer_text(ZONE_ANSWER)
+        zone = case((said.in_(sorted(zones)), said), else_=program.time_zone)
+    route, reason = _route(freezing, wallet)
+    return (
+        select(
+            Member.id.label("member_id"),
+            Member.account_id.label("account_id"),
+            zone.label("zone"),
+            language.label("language"),
+            wallet.label("wallet"),
+            arm_sql(definition, freezing.seed, Member.id, database=database).label("variant"),
+            facts.object_of(freezing.names, language).label("facts"),
+            route.label("route"),
+            reason.label("reason"),
+            (Member.state == "active").label("active"),
+        )
+        .select_from(
+            _members()
+            .outerjoin(Tier, Tier.id == Account.tier_id)
+            .outerjoin(held, held.c.member_id == Member.id)
+        )
+        .where(_in(freezing, audience))
+    )
+
+
+def _route(freezing: Freezing, wallet: ColumnElement[str]) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """How each member is reached, and why not by their wallet."""
+    program_id, definition = freezing.program.id, freezing.definition
+    full: ColumnElement[bool] = literal(value=False)
+    if definition.cap is not None:
+        full = Member.id.in_(full_of(program_id, definition.cap, freezing.now))
+    agrees = may_reach(program_id, "wallet")
+    routes = [(full, "nobody"), (and_(wallet != "none", agrees), "wallet")]
+    if definition.fallback is not None:
+        channel = definition.fallback.channel
+        address = Member.phone if channel == "sms" else Member.email
+        reached = and_(wallet == "none", address.is_not(None), may_reach(program_id, channel))
+        routes.append((reached, channel))
+    reasons = [
+        (full, "cap"),
+        (Member.state != "active", "blocked"),
+        (wallet == "none", "no_wallet"),
+        (~agrees, "no_consent"),
+    ]
+    return case(*routes, else_="nobody"), case(*reasons, else_="")
+
+
+def _points(definition: Definition, variant: ColumnElement[str]) -> ColumnElement[int]:
+    given = [(variant == arm.name, definition.points_of(arm.name)) for arm in definition.arms]
+    return case(*given, else_=definition.points)
+
+
+async def _pass_over_repeats(session: AsyncSession, freezing: Freezing) -> None:
+    """Leave out those whose pass shows this very text: the phone would stay silent."""
+    definition = freezing.definition
+    for arm in definition.arms:
+        for language, source in arm.texts.items():
+            if definition.points_of(arm.name) or not is_fixed(source):
+                continue
+            shown = select(Pass.member_id).where(
+                Pass.program_id == freezing.program.id, Pass.state == "active", Pass.message == source.strip()
+            )
+            statement = (
+                update(Recipient)
+                .where(
+                    Recipient.plan_id == freezing.plan_id,
+                    Recipient.route == "wallet",
+                    Recipient.state == "planned",
+                    Recipient.variant == arm.name,
+                    Recipient.language == language,
+                    Recipient.member_id.in_(shown),
+                )
+                .values(state="skipped", reason="same_text")
+            )
+            await session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def _held_passes(program_id: str) -> Any:
+    """By member: how many phones of which kind hold their active passes."""
+    is_apple = Registration.push_service == "apns"
+    return (
+        select(
+            Pass.member_id,
+            func.sum(case((is_apple, 1), else_=0)).label("apple"),
+            func.sum(case((is_apple, 0), else_=1)).label("others"),
+        )
+        .join(Registration, Registration.pass_id == Pass.id)
+        .where(Pass.program_id == program_id, Pass.state == "active")
+        .group_by(Pass.member_id)
+        .subquery("held")
+    )
+
+
+def _members() -> Any:
+    return Member.__table__.join(Account.__table__, Account.id == Member.account_id)
+
+
+def _in(freezing: Freezing, audience: ColumnElement[bool]) -> ColumnElement[bool]:
+    return and_(Member.program_id == freezing.program.id, audience)
+
+
+def _facts(session: AsyncSession) -> Facts:
+    return facts_spelling(session.get_bind().dialect.name)
+
+
+async def _take_time(session: AsyncSession) -> None:
+    """Lift the server's limit on a statement, in this transaction: a million rows take their time."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text("SET LOCAL statement_timeout = '300s'"))
