@@ -59,12 +59,10 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     errors.add_error_handlers(app)
     passkit = apple_passkit.routes()
     app.router.routes.extend(passkit)
-    app.include_router(sms_receipts.router)  # before the sources, whose addresses would include its own
-    app.router.routes.extend(crm_webhooks.routes())
-    for each in (api, deal_tab, health, docs_page, enrolment, pass_images, pass_page):
+    for each in (api, deal_tab, health, docs_page, enrolment, pass_images, pass_page, sms_receipts):
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
-    app.add_middleware(DirectDoors, routes=passkit)
+    app.add_middleware(DirectDoors, routes=[*passkit, *crm_webhooks.routes()])
     app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
     app.add_middleware(BodySize, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))

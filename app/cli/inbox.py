@@ -25,6 +25,7 @@ inbox_app = typer.Typer(help="See what sources delivered; handle it once more.",
 
 WhichSource = Annotated[str, typer.Argument(help="src_..., or its slug.")]
 Secret = Annotated[str | None, typer.Option(help="The vendor's secret; default: a new one is made.")]
+ApiToken = Annotated[str | None, typer.Option(help="To ask the source back: HubSpot, Kommo.")]
 
 
 @source_app.command("add")
@@ -34,6 +35,7 @@ def add(
     settings: Annotated[Path | None, typer.Option(help="A JSON file: see docs/how-to/crm.md.")] = None,
     name: Annotated[str, typer.Option(help="What people call it.")] = "",
     secret: Secret = None,
+    api_token: ApiToken = None,
     program: ProgramOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -52,6 +54,7 @@ def add(
             name=name,
             settings=given,
             secret=secret,
+            api_token=api_token,
             now=utc_now(),
         )
 
@@ -73,7 +76,11 @@ def list_(program: ProgramOption = None, as_json: AsJson = False) -> None:
 
 @source_app.command("rotate")
 def rotate(
-    which: WhichSource, secret: Secret = None, program: ProgramOption = None, as_json: AsJson = False
+    which: WhichSource,
+    secret: Secret = None,
+    api_token: ApiToken = None,
+    program: ProgramOption = None,
+    as_json: AsJson = False,
 ) -> None:
     """Give a source a new secret and print it; the old one is good for one more day."""
     key = load_secret_key(read_settings())
@@ -81,7 +88,9 @@ def rotate(
     async def work(session: AsyncSession) -> tuple[Source, str]:
         owner = await program_of(session, program)
         source = await sources.source_by_id(session, owner.id, which)
-        fresh = await sources.rotate(session, key, source, CRMS[source.kind], secret=secret, now=utc_now())
+        fresh = await sources.rotate(
+            session, key, source, CRMS[source.kind], secret=secret, api_token=api_token, now=utc_now()
+        )
         return source, fresh
 
     source, fresh = carry_out(work, sources.UnknownSource, sources.BadSource)

@@ -4,13 +4,13 @@ A source's file proves a delivery authentic and turns it into the neutral events
 database and calls nobody; `known.py` is the table of all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from app.crm.events import Event
+from app.crm.events import Event, PurchaseChanged
 
 
 class Unreadable(Exception):
@@ -71,4 +71,20 @@ class Crm(Protocol):
 
     def parse(self, delivery: Delivery, settings: Mapping[str, Any]) -> Sequence[Event]:
         """What the delivery says happened; nothing for what does not concern us. Raises Unreadable."""
+        ...
+
+
+Ask = Callable[[str], Awaitable[Any]]
+"""GETs a path of a source's REST API: its JSON, None for 404. Raises TemporaryFailure, PermanentFailure."""
+
+
+class AskedCrm(Crm, Protocol):
+    """A source that delivers ids only, and answers what they stand for."""
+
+    def api_url(self, settings: Mapping[str, Any]) -> str:
+        """The address its REST API begins with."""
+        ...
+
+    async def read_deal(self, ask: Ask, deal: str, settings: Mapping[str, Any]) -> PurchaseChanged | None:
+        """A deal as it is now; None when it is gone. Raises Unreadable, and as `ask` does."""
         ...

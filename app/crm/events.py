@@ -58,6 +58,13 @@ class PurchaseChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DealTouched:
+    """Something about a deal changed, and the source must be asked what: it says only the deal's id."""
+
+    deal: str
+
+
+@dataclass(frozen=True, slots=True)
 class PurchaseReturned:
     """A part of a purchase was given back: its worth falls by `amount`, once per `refund`."""
 
@@ -87,4 +94,4 @@ class CardWanted:
     sends_link: bool = True
 
 
-Event = PointsMoved | PurchaseChanged | PurchaseReturned | ContactChanged | CardWanted
+Event = PointsMoved | PurchaseChanged | DealTouched | PurchaseReturned | ContactChanged | CardWanted

@@ -1,7 +1,8 @@
-"""Bodies and paths: PHP's nested form fields as a tree, and finding a value in a tree by its path."""
+"""Bodies and what stands in them: PHP's nested form fields as a tree, values by their path, times."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -81,3 +82,27 @@ def text_at(tree: object, path: str) -> str | None:
     if isinstance(found, str | int | float):
         return str(found).strip() or None
     return None
+
+
+def items_at(tree: object, path: str) -> Iterator[object]:
+    """The items of a list, or of what PHP sends for one: {"0": ..., "1": ...}; none where there is none."""
+    found = at(tree, path)
+    if isinstance(found, Mapping):
+        yield from cast("Mapping[str, object]", found).values()
+    elif isinstance(found, list):
+        yield from cast("list[object]", found)
+
+
+def read_time(text: str | None) -> datetime | None:
+    """A time with its zone (RFC 3339), or a Unix second. Raises Unreadable."""
+    if text is None:
+        return None
+    try:
+        if text.isdecimal():
+            return datetime.fromtimestamp(int(text[:12]), UTC)
+        at = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Unreadable(f"{text[:64]} is no time such as 2026-11-25T10:00:00+03:00") from error
+    if at.tzinfo is None:
+        raise Unreadable(f"the time {text[:64]} has no time zone")
+    return at

@@ -5,15 +5,14 @@
                 "phone": "{order.phone}", "amount": "{order.total}", "reason": "Order {order.number}"}]}
 
 A rule applies where every path in `when` holds that value ("*": anything at all), and makes an event; with
-`each`, the path of a list, one for each item. In texts, {paths} stand for what is found there, first in the
-item, then in the whole body.
+`each`, the path of a list ("$": the body is one), it looks at each item. In texts, {paths} stand for what is
+found there, first in the item, then in the whole body.
 """
 
 import hmac
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal, cast
 
@@ -30,7 +29,8 @@ from app.crm.events import (
     PurchaseChanged,
     PurchaseReturned,
 )
-from app.crm.form_body import at, read_body, text_at
+from app.crm.form_body import items_at, read_body, read_time, text_at
+from app.crm.signatures import is_among
 
 EVENTS_MAX = 100  # of one delivery
 ANYTHING = "*"
@@ -47,7 +47,7 @@ _NEEDED = {
     "card": (),
 }
 
-Proof = Literal["standard-webhooks", "hmac-sha256-hex", "hmac-sha256-base64", "address"]
+Proof = Literal["standard-webhooks", "hmac-sha256-hex", "hmac-sha256-base64", "header", "address"]
 
 
 class _Strict(BaseModel):
@@ -110,14 +110,12 @@ def is_authentic(delivery: Delivery, secrets: Sequence[str], settings: Mapping[s
         return standard_webhooks.is_signed(delivery.headers, delivery.body, secrets, now=delivery.received_at)
     if proof == "address":
         return is_among(delivery.token, secrets)
-    given = delivery.headers.get(settings.get("signature_header", "x-signature"), "").removeprefix("sha256=")
+    given = delivery.headers.get(settings.get("signature_header", "x-signature"), "")
+    if proof == "header":
+        return is_among(given.removeprefix("Bearer "), secrets)
+    given = given.removeprefix("sha256=")
     encode = _ENCODERS[proof]
     return is_among(given, [encode(hmac.digest(each.encode(), delivery.body, sha256)) for each in secrets])
-
-
-def is_among(given: str, right: Sequence[str]) -> bool:
-    """Whether a text is one of those, compared in constant time."""
-    return any([hmac.compare_digest(given.encode(errors="replace"), each.encode()) for each in right])
 
 
 def event_id(delivery: Delivery, settings: Mapping[str, Any]) -> str | None:
@@ -138,8 +136,8 @@ def parse(delivery: Delivery, settings: Mapping[str, Any]) -> Sequence[Event]:
     events = [
         _event(rule, scope)
         for rule in _read(settings).rules
-        if all(_holds(body, path, wanted) for path, wanted in rule.when.items())
         for scope in _scopes(rule, body)
+        if all(_holds(scope, path, wanted) for path, wanted in rule.when.items())
     ]
     if len(events) > EVENTS_MAX:
         raise Unreadable(f"{len(events)} events in one delivery; at most {EVENTS_MAX} are read")
@@ -155,8 +153,8 @@ def _read(settings: Mapping[str, Any]) -> GenericSettings:
         raise BadSourceSettings(f"{where}: {first['msg']}") from error
 
 
-def _holds(body: object, path: str, wanted: str) -> bool:
-    found = text_at(body, path)
+def _holds(scope: object, path: str, wanted: str) -> bool:
+    found = text_at(scope, path)
     return found is not None if wanted == ANYTHING else found == wanted
 
 
@@ -165,11 +163,9 @@ def _scopes(rule: Rule, body: object) -> Iterator[object]:
     if rule.each is None:
         yield body
         return
-    items = at(body, rule.each)
-    if isinstance(items, Mapping):  # PHP's lists come as {"0": ..., "1": ...}
-        items = list(cast("Mapping[str, object]", items).values())
+    items = items_at(body, rule.each)
     around = cast("dict[str, object]", body) if isinstance(body, dict) else {}
-    for item in cast("list[object]", items) if isinstance(items, list) else ():
+    for item in items:
         if isinstance(item, Mapping):
             yield {**around, **cast("Mapping[str, object]", item)}
 
@@ -196,7 +192,7 @@ def _event(rule: Rule, scope: object) -> Event:
             _needed("amount", rule.amount, scope),
             currency=_text(rule.currency, scope),
             reason=reason,
-            as_of=_time(_text(rule.as_of, scope)),
+            as_of=read_time(_text(rule.as_of, scope)),
         )
     if rule.event == "return":
         return PurchaseReturned(
@@ -224,18 +220,3 @@ def _text(template: str, scope: object) -> str | None:
     if found and all(each is None for each in found.values()):
         return None
     return _PLACEHOLDER.sub(lambda place: found[place[1]] or "", template).strip() or None
-
-
-def _time(text: str | None) -> datetime | None:
-    """A time with its zone (RFC 3339), or a Unix second."""
-    if text is None:
-        return None
-    try:
-        if text.isdecimal():
-            return datetime.fromtimestamp(int(text[:12]), UTC)
-        at = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Unreadable(f"as_of: {text[:64]} is no time such as 2026-11-25T10:00:00+03:00") from error
-    if at.tzinfo is None:
-        raise Unreadable(f"as_of: {text[:64]} has no time zone")
-    return at

@@ -8,12 +8,12 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.crm.events import CardWanted, ContactChanged, Event, PointsMoved, PurchaseChanged
+from app.crm.events import CardWanted, ContactChanged, DealTouched, Event, PointsMoved, PurchaseChanged
 from app.db import locked
 from app.i18n import Texts
 from app.inbox import contacts, movements, purchases
 from app.inbox.models import InboundEvent, Source
-from app.inbox.reasons import Reason
+from app.inbox.reasons import CannotApply, Reason
 from app.job_queue import enqueue_many, kinds
 from app.members.models import Program
 
@@ -88,6 +88,8 @@ async def apply(
             secret_key=means.secret_key,
             now=now,
         )
+    if isinstance(event, DealTouched):
+        raise CannotApply("not_asked", deal=event.deal)
     return await purchases.take_back(session, program, source, event, now=now)
 
 

@@ -57,8 +57,8 @@ async def take_back(
     purchase = await _find(session, source, event.reference)
     if purchase is None:
         raise CannotApply("unknown_purchase", reference=event.reference)
-    if event.refund in purchase.refunds:
-        return None
+    if event.refund in purchase.refunds or purchase.amount_minor_units == 0:
+        return None  # what is worth nothing any more, such as a cancelled order, cannot be worth less
     if amount > purchase.amount_minor_units or len(purchase.refunds) >= REFUNDS_MAX:
         raise CannotApply("returned_too_much", reference=event.reference)
     purchase.refunds = [*purchase.refunds, event.refund]

@@ -17,6 +17,7 @@ from app.inbox.models import SLUG_LENGTH, Source
 from app.sealing import CannotUnseal, seal, unseal
 
 CURRENT, PREVIOUS, PREVIOUS_UNTIL = "current", "previous", "previous_until"
+API_TOKEN = "api_token"  # noqa: S105  the name of one: with which we ask the source back
 BOTH_VALID_FOR = timedelta(hours=24)  # after a rotation: senders change over one by one
 RESERVED = frozenset({"sms"})  # the receipts' own address
 _SLUG = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{SLUG_LENGTH - 1}}}")
@@ -45,9 +46,12 @@ async def add(
     name: str = "",
     settings: Mapping[str, Any],
     secret: str | None = None,
+    api_token: str | None = None,
     now: datetime,
 ) -> tuple[Source, str]:
     """A new source, and its secret: the one given (the vendor's), or a new one.
+
+    `api_token` is for sources that are asked back.
 
     Raises BadSource, BadSourceSettings, SlugTaken.
     """
@@ -66,7 +70,7 @@ async def add(
         state="active",
         created_at=now,
     )
-    write_secrets(secret_key, source, {CURRENT: secret})
+    write_secrets(secret_key, source, {CURRENT: secret} | ({API_TOKEN: api_token} if api_token else {}))
     session.add(source)
     try:
         await session.flush()
@@ -82,9 +86,12 @@ async def rotate(
     crm: Crm,
     *,
     secret: str | None = None,
+    api_token: str | None = None,
     now: datetime,
 ) -> str:
     """Give a source another secret; the old one is valid for a day more. The new one.
+
+    An `api_token` replaces the one there is.
 
     Raises BadSource.
     """
@@ -97,6 +104,8 @@ async def rotate(
     if CURRENT in kept:
         until = (now + BOTH_VALID_FOR).isoformat()
         kept |= {PREVIOUS: kept[CURRENT], PREVIOUS_UNTIL: until}
+    if api_token:
+        kept[API_TOKEN] = api_token
     write_secrets(secret_key, mine, kept | {CURRENT: fresh})
     await session.flush()
     return fresh

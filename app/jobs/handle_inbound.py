@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.crm import Delivery
 from app.crm.bitrix24 import source as bitrix24
 from app.crm.events import Event
-from app.crm.known import CRMS
+from app.crm.known import ASKED, CRMS
 from app.inbox import handle
 from app.inbox.handle import Means, Received
 from app.inbox.reasons import RESTS, Reason, reason_of
 from app.job_queue import JsonScalar, Retry
+from app.jobs import ask_crm
 from app.jobs.bitrix24 import following, reading
 from app.wiring import Services
 
@@ -34,7 +35,7 @@ async def _parse(services: Services, received: Received, delivery: Delivery) -> 
 
 
 # Kinds of source that must be asked for more than they deliver; the others say everything themselves.
-READERS: dict[str, Reader] = {bitrix24.KIND: reading.read}
+READERS: dict[str, Reader] = {bitrix24.KIND: reading.read, **dict.fromkeys(ASKED, ask_crm.read_back)}
 # Kinds that hear what became of a delivery: called where that is written down, with whether it did anything.
 FOLLOWERS: dict[str, Follower] = {bitrix24.KIND: following.order}
 

@@ -77,10 +77,16 @@ class KnownSources:
         return Known(source.id, source.program_id, CRMS[source.kind], source.settings, kept)
 
 
-async def receive(request: Request) -> Response:
-    """POST /hooks/{source} or /hooks/{source}/{token}: 202 once the delivery is on the disk."""
+async def receive(request: Request) -> Response | None:
+    """POST /hooks/{source} or /hooks/{source}/{token}: 202 once the delivery is on the disk.
+
+    None for an address that looks like a source's and belongs to another door.
+    """
+    slug: str = request.path_params["source"]
+    if slug in sources.RESERVED:
+        return None
     services = cast(Services, request.app.state.services)
-    known = await cast(KnownSources, request.app.state.sources).get(request.path_params["source"])
+    known = await cast(KnownSources, request.app.state.sources).get(slug)
     body = await request.body()
     now = services.clock()
     delivery = Delivery(

@@ -18,6 +18,7 @@ router = APIRouter(tags=["sources"])
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", examples=["boutique"])]
 Secret = Annotated[str, Field(pattern=r"^[!-~]{16,256}$")]
+ApiToken = Annotated[str, Field(pattern=r"^[!-~]{1,4096}$")]  # Kommo's are JSON Web Tokens
 State = Literal["active", "paused"]
 
 
@@ -28,9 +29,8 @@ class NewSource(Taken):
     slug: Slug
     name: Name | None = None
     settings: dict[str, Any] = Field({}, description="Their shape belongs to the kind: see the documentation")
-    secret: Secret | None = Field(
-        None, description="The vendor's, where it gives you one; default: a new one"
-    )
+    secret: Secret | None = Field(None, description="The vendor's; default: a new one is made")
+    api_token: ApiToken | None = Field(None, description="To ask the source back: HubSpot, Kommo")
 
 
 class SourceChanges(Taken):
@@ -41,6 +41,7 @@ class SourceChanges(Taken):
 
 class NewSecret(Taken):
     secret: Secret | None = Field(None, description="The vendor's; default: a new one is made")
+    api_token: ApiToken | None = Field(None, description="Replaces the one there is")
 
 
 class SourceOut(Given):
@@ -97,6 +98,7 @@ async def add_source(
         name=wanted.name or "",
         settings=wanted.settings,
         secret=wanted.secret,
+        api_token=wanted.api_token,
         now=now,
     )
     return _with_secret(source, secret, services.settings.public_url)
@@ -152,6 +154,7 @@ async def rotate_source(
         source,
         CRMS[source.kind],
         secret=wanted.secret if wanted else None,
+        api_token=wanted.api_token if wanted else None,
         now=now,
     )
     _heard(request)
