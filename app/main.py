@@ -10,6 +10,7 @@ from app.clock import Clock, utc_now
 from app.jobs.running import working
 from app.passes.evidence import collecting
 from app.passes.gathered import PhoneReads
+from app.points.quick import PlainMovements
 from app.settings import Settings
 from app.web import (
     api,
@@ -24,6 +25,7 @@ from app.web import (
     pass_page,
     sms_receipts,
 )
+from app.web.api import quick_transactions
 from app.web.api.openapi import OPENAPI_URL, describe
 from app.web.body_size import BodySize
 from app.web.direct import DirectDoors
@@ -42,6 +44,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
             app.state.services = services
             app.state.sources = crm_webhooks.KnownSources(services)
             app.state.phone_reads = PhoneReads(services.reader)
+            app.state.plain_movements = PlainMovements(services.engine)
             app.state.evidence = await stack.enter_async_context(collecting(services.sessions))
             if settings.works_inside:
                 await stack.enter_async_context(working(services))
@@ -62,7 +65,8 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     for each in (api, deal_tab, health, docs_page, enrolment, pass_images, pass_page, sms_receipts):
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
-    app.add_middleware(DirectDoors, routes=[*passkit, *crm_webhooks.routes()])
+    direct = [*passkit, *quick_transactions.routes(), *crm_webhooks.routes()]
+    app.add_middleware(DirectDoors, routes=direct)
     app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
     app.add_middleware(BodySize, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))

@@ -6,14 +6,17 @@ five times what SQLite itself needs for it.
 
 import sqlite3
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, TextClause, bindparam, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.types import TypeEngine
+
+from app.sqlite_driver import Turn
 
 
 def typed_text(sql: str, types: Mapping[str, TypeEngine[Any]]) -> TextClause:
@@ -30,31 +33,62 @@ async def run(session: AsyncSession, statement: TextClause, values: Mapping[str,
     return await session.run_sync(lambda sync: run_on(sync.connection(), statement, values))
 
 
-def run_on(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> list[Any]:
+def run_on(connection: Connection | Turn, statement: TextClause, values: Mapping[str, Any]) -> list[Any]:
     """Run a statement; its rows, read by attribute. On SQLite it goes straight to the driver.
 
     Values that are not in the statement are left out; expanding ones (IN) are not possible. Columns come as
     the driver gives them. Raises sqlalchemy.exc.DBAPIError.
     """
     if connection.dialect.name != "sqlite":
+        assert isinstance(connection, Connection)
         result = connection.execute(statement, values)
         return list(result) if result.returns_rows else []
     prepared = _prepared.get(statement) or _prepare(statement, connection.dialect)
-    cursor = connection.connection.cursor()
     try:
-        cursor.execute(prepared.sql, prepared.written(values))
-        return _rows(cursor)
+        return _rows(*_on_driver(connection, prepared.sql, prepared.written(values)))
     except sqlite3.Error as error:
         raise DBAPIError.instance(
             prepared.sql, None, error, sqlite3.Error, dialect=connection.dialect
         ) from error
+
+
+def _on_driver(connection: Connection | Turn, sql: str, parameters: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+    """The description of a statement's columns and its rows, from SQLite's driver."""
+    if isinstance(connection, Turn):
+        answer = connection.execute(sql, parameters)
+        return answer.description, answer.rows
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql, parameters)
+        return cursor.description, list(cursor.fetchall())
     finally:
         cursor.close()
 
 
+async def fetch(connection: AsyncConnection, statement: TextClause, values: Mapping[str, Any]) -> list[Any]:
+    """Run a statement on PostgreSQL's driver itself, which takes a third of the time; its rows as tuples.
+
+    The connection is one in AUTOCOMMIT, where SQLAlchemy keeps no transaction of its own: each statement
+    commits by itself, but inside `transaction`. Raises asyncpg's errors.
+    """
+    prepared = _prepared.get(statement) or _prepare(statement, connection.dialect)
+    return await (await _driver(connection)).fetch(prepared.sql, *prepared.written(values))
+
+
+@asynccontextmanager
+async def transaction(connection: AsyncConnection) -> AsyncGenerator[None]:
+    """What `fetch` runs inside commits together, or not at all."""
+    async with (await _driver(connection)).transaction():
+        yield
+
+
+async def _driver(connection: AsyncConnection) -> Any:
+    return (await connection.get_raw_connection()).driver_connection
+
+
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A statement as SQLite's driver takes it, and how each of its values is written."""
+    """A statement as the driver takes it, and how each of its values is written."""
 
     sql: str
     writers: tuple[tuple[str, Callable[[Any], Any] | None], ...]
@@ -75,12 +109,12 @@ def _prepare(statement: TextClause, dialect: Dialect) -> _Prepared:
     return _prepared.setdefault(statement, _Prepared(str(compiled), writers))
 
 
-def _rows(cursor: Any) -> list[Any]:
-    if not cursor.description:
+def _rows(description: Any, rows: Sequence[Any]) -> list[Any]:
+    if not description:
         return []
-    names = tuple(str(column[0]) for column in cursor.description)
+    names = tuple(str(column[0]) for column in description)
     row = _row_types.get(names)
     if row is None:
         made = namedtuple("Row", names)  # pyright: ignore[reportUntypedNamedTuple]
         row = _row_types.setdefault(names, made._make)
-    return [row(values) for values in cursor.fetchall()]
+    return [row(values) for values in rows]

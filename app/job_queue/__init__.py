@@ -3,7 +3,15 @@
 PgQueuer stands behind it on both databases. Nothing outside this package imports PgQueuer.
 """
 
-from app.job_queue.enqueue import JsonScalar, NotInTransaction, enqueue, enqueue_many
+from app.job_queue.enqueue import (
+    JsonScalar,
+    NotInTransaction,
+    enqueue,
+    enqueue_in,
+    enqueue_many,
+    enqueue_sql,
+    wake,
+)
 from app.job_queue.held import HeldJob, QueueStats, held, prune_log, requeue, stats
 from app.job_queue.retry import Retry
 from app.job_queue.worker import Cron, CronFunction, Handler, Registered, Wake, run_worker
@@ -20,10 +28,13 @@ __all__ = [
     "Retry",
     "Wake",
     "enqueue",
+    "enqueue_in",
     "enqueue_many",
+    "enqueue_sql",
     "held",
     "prune_log",
     "requeue",
     "run_worker",
     "stats",
+    "wake",
 ]

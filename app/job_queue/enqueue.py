@@ -7,8 +7,10 @@ from typing import Any
 
 import orjson
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
+
+from app.sqlite_driver import Turn
 
 JsonScalar = str | int | float | bool | None
 
@@ -25,6 +27,17 @@ _SQLITE = (
     "(priority, entrypoint, payload, created, updated, heartbeat, execute_after, status) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, 'queued')"
 )
+
+
+def enqueue_sql(kind: str, args: str, rows: str) -> str:
+    """An INSERT of one job for each of some rows, to stand in a larger statement of PostgreSQL's.
+
+    All three are SQL: `kind` and `args` (JSON text) are expressions over the columns of `rows`, which is what
+    may follow FROM, constants of the program. `:priority` is the statement's.
+    """
+    into = "pgqueuer (priority, entrypoint, payload, execute_after, status)"
+    columns = f":priority, {kind}, convert_to({args}, 'UTF8'), now(), 'queued'"
+    return f"INSERT INTO {into} SELECT {columns} FROM {rows}"  # noqa: S608
 
 
 class NotInTransaction(Exception):
@@ -69,11 +82,22 @@ async def enqueue_many(
         given = {"priority": priority, "kind": kind, "payloads": payloads, "run_at": run_at}
         await connection.execute(_POSTGRES, given)
         return
+    await connection.exec_driver_sql(_SQLITE, _rows(kind, payloads, priority, run_at))
+    await wake_at_commit(session)
+
+
+def enqueue_in(turn: Turn, kind: str, args: Sequence[Mapping[str, JsonScalar]], *, priority: int) -> None:
+    """The same in a transaction without a session (SQLite). After it, the caller calls `wake`."""
+    for row in _rows(kind, [orjson.dumps(dict(one)) for one in args], priority, None):
+        turn.execute(_SQLITE, row)
+
+
+def _rows(
+    kind: str, payloads: Sequence[bytes], priority: int, run_at: datetime | None
+) -> list[tuple[Any, ...]]:
     now = time.time()
     due = now if run_at is None else run_at.timestamp()
-    rows = [(priority, kind, payload, now, now, now, due) for payload in payloads]
-    await connection.exec_driver_sql(_SQLITE, rows)
-    await wake_at_commit(session)
+    return [(priority, kind, payload, now, now, now, due) for payload in payloads]
 
 
 async def _assert_in_transaction(connection: AsyncConnection) -> None:
@@ -109,8 +133,17 @@ def no_longer_on_commit(database: str, wake: Callable[[], None]) -> None:
     _wakers[database].discard(wake)
 
 
+def wake(engine: AsyncEngine) -> None:
+    """Wake this process's workers on an engine's SQLite file: a commit has just enqueued there."""
+    _wake(str(engine.url.database))
+
+
 @event.listens_for(Session, "after_commit")
 def _wake_workers(session: Session) -> None:  # pyright: ignore[reportUnusedFunction]
-    database = session.info.pop(_ENQUEUED, None)
-    for wake in tuple(_wakers.get(database, ())):
-        wake()
+    if (database := session.info.pop(_ENQUEUED, None)) is not None:
+        _wake(database)
+
+
+def _wake(database: str) -> None:
+    for wake_worker in tuple(_wakers.get(database, ())):
+        wake_worker()

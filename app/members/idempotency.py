@@ -21,7 +21,7 @@ class Answer:
     body: bytes
 
 
-_STORE = typed_text(
+STORE = typed_text(
     """
     INSERT INTO stored_answers (program_id, key, request_hash, status, body, at)
     VALUES (:program_id, :key, :request_hash, :status, :body, :at)
@@ -51,7 +51,7 @@ async def store(session: AsyncSession, program_id: str, key: str, answer: Answer
         "body": answer.body,
         "at": now,
     }
-    return bool(await run(session, _STORE, values))
+    return bool(await run(session, STORE, values))
 
 
 async def stored(session: AsyncSession, program_id: str, key: str) -> Answer | None:

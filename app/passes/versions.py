@@ -1,6 +1,6 @@
 """A change that shows: the version rises, and each wallet is owed the newest one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -10,9 +10,10 @@ from sqlalchemy import BigInteger, Connection, Integer, String, TextClause, bind
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Json, UtcDateTime, new_id
-from app.job_queue import enqueue_many, kinds
+from app.job_queue import enqueue_in, enqueue_many, enqueue_sql, kinds
 from app.passes import trace
 from app.sql import run_on, typed_text
+from app.sqlite_driver import Turn
 
 APPLE = "apple"
 GOOGLE = "google"
@@ -21,7 +22,7 @@ GOOGLE = "google"
 _JOBS = {APPLE: kinds.PUSH_APPLE, GOOGLE: kinds.UPDATE_GOOGLE}
 
 # Text, because every movement of points comes through here.
-_TYPES = {
+TYPES = {
     "second": BigInteger(),
     "message": String(),
     "account_id": String(),
@@ -35,7 +36,7 @@ _COUNTER_LENGTH = 4  # hexadecimal digits at the end of a trace line's id, for t
 
 
 def _statement(sql: str) -> TextClause:
-    statement = typed_text(sql, _TYPES)
+    statement = typed_text(sql, TYPES)
     if ":pass_ids" in sql:
         return statement.bindparams(bindparam("pass_ids", type_=String(), expanding=True))
     return statement
@@ -56,8 +57,14 @@ _CHANGE_MESSAGE = _statement(_CHANGE.format(and_message=", message = :message", 
 # PostgreSQL does all of it at once, for there every statement is a journey of its own. `owed` locks the rows
 # and reads them as they are after the wait, so `queued` is the newest, whoever changed it meanwhile. A job
 # that waits with a campaign is not waited for: one of this change's priority is sent after it.
+_KIND = " ".join(f"WHEN '{wallet}' THEN '{kind}'" for wallet, kind in _JOBS.items())
+_JOBS_AT_ONCE = enqueue_sql(
+    f"CASE wallet {_KIND} END",
+    "json_build_object('pass_id', pass_id)::text",
+    "owed WHERE NOT on_its_way ORDER BY pass_id, wallet",
+)
 _AT_ONCE = f"""
-WITH changed AS ({{change}}),
+changed AS ({{change}}),
 traced AS (
   INSERT INTO trace (id, program_id, pass_id, kind, version, details, at)
   SELECT :trace_stem || lpad(to_hex(row_number() OVER (ORDER BY id)), {_COUNTER_LENGTH}, '0'),
@@ -73,13 +80,22 @@ wanted AS (
     touched_at = CASE WHEN owed.on_its_way THEN updates.touched_at ELSE :now END
   FROM changed JOIN owed ON owed.pass_id = changed.id
   WHERE updates.wallet = owed.wallet AND updates.pass_id = changed.id
-)
-SELECT pass_id, wallet FROM owed WHERE NOT on_its_way
+),
+jobs AS ({_JOBS_AT_ONCE})
 """  # noqa: S608  constants of this file
 _AT_ONCE_BY_CHANGE = {
-    change: _statement(_AT_ONCE.format(change=change.text))
+    change: _statement(f"WITH {_AT_ONCE.format(change=change.text)} SELECT 1")
     for change in (_CHANGE_ACCOUNT, _CHANGE_THESE, _CHANGE_MESSAGE)
 }
+
+
+def account_at_once(only_if: str) -> str:
+    """`mark_account_changed` as parts of a larger WITH of PostgreSQL's; `only_if` is an SQL condition.
+
+    Its names are those of `values_of`, and `:account_id`, `:program_id`, `:now`.
+    """
+    return _AT_ONCE.format(change=_CHANGE.format(and_message="", which=f"{_OF_ACCOUNT} AND {only_if}"))
+
 
 # SQLite has one writer, so between its steps nobody changes `queued`.
 _TRACE = f"""
@@ -101,7 +117,7 @@ WHERE pass_id IN :pass_ids AND (NOT queued OR priority < :priority) RETURNING pa
 def _step(sql: str) -> TextClause:
     """A statement for SQLite, which gets a list of ids as one JSON value."""
     return typed_text(
-        sql.replace(":pass_ids", "(SELECT value FROM json_each(:pass_ids))"), _TYPES | {"pass_ids": Json()}
+        sql.replace(":pass_ids", "(SELECT value FROM json_each(:pass_ids))"), TYPES | {"pass_ids": Json()}
     )
 
 
@@ -165,31 +181,52 @@ async def _mark(
         await session.flush()  # a pass made a moment ago may not be in the database yet
     values = {
         **which,
-        "second": int(now.timestamp()),
+        **values_of(because, priority=priority, now=now),
         "program_id": program_id,
-        "details": dict(because),
         "now": now,
+    }
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(_AT_ONCE_BY_CHANGE[change], values)
+        return
+    step = _STEP_BY_CHANGE[change]
+    edges = await session.run_sync(lambda sync: _mark_in_steps(sync.connection(), step, values))
+    await enqueue_updates(session, edges, priority=priority)
+
+
+def values_of(because: Mapping[str, str], *, priority: int, now: datetime) -> dict[str, Any]:
+    """What the statements of a change name, besides the pass and the moment."""
+    return {
+        "second": int(now.timestamp()),
+        "details": dict(because),
         "trace_stem": new_id("trc")[:-_COUNTER_LENGTH],
         "priority": priority,
     }
-    if session.get_bind().dialect.name == "postgresql":
-        found = await session.execute(_AT_ONCE_BY_CHANGE[change], values)
-        edges = [(row.pass_id, row.wallet) for row in found]
-    else:
-        step = _STEP_BY_CHANGE[change]
-        edges = await session.run_sync(lambda sync: _mark_in_steps(sync.connection(), step, values))
-    await enqueue_updates(session, edges, priority=priority)
 
 
 async def enqueue_updates(session: AsyncSession, owed: Iterable[tuple[str, str]], *, priority: int) -> None:
     """Enqueue the job of each (pass, wallet) that is owed something: its wallet's own kind."""
+    for kind, jobs in _jobs(owed):
+        await enqueue_many(session, kind, jobs, priority=priority)
+
+
+def mark_account_in(turn: Turn, values: dict[str, Any]) -> bool:
+    """`mark_account_changed` in a transaction without a session (SQLite); whether workers must be woken.
+
+    `values` are those of `values_of`, and `account_id`, `program_id`, `now`.
+    """
+    edges = _mark_in_steps(turn, _STEP_BY_CHANGE[_CHANGE_ACCOUNT], values)
+    for kind, jobs in _jobs(edges):
+        enqueue_in(turn, kind, jobs, priority=values["priority"])
+    return bool(edges)
+
+
+def _jobs(owed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[dict[str, str]]]]:
     for wallet, passes in groupby(sorted(owed, key=itemgetter(1, 0)), key=itemgetter(1)):
-        jobs = [{"pass_id": pass_id} for pass_id, _ in passes]
-        await enqueue_many(session, _JOBS[wallet], jobs, priority=priority)
+        yield _JOBS[wallet], [{"pass_id": pass_id} for pass_id, _ in passes]
 
 
 def _mark_in_steps(
-    connection: Connection, change: TextClause, values: dict[str, Any]
+    connection: Connection | Turn, change: TextClause, values: dict[str, Any]
 ) -> list[tuple[str, str]]:
     """What PostgreSQL does at once; the (pass, wallet) that have no job of this priority on their way."""
     changed = [row.id for row in run_on(connection, change, values)]

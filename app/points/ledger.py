@@ -9,6 +9,7 @@ Every movement marks the passes of the account changed, so that the phones are t
 """
 
 from datetime import datetime
+from typing import Literal, NotRequired, TypedDict, Unpack
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -40,6 +41,7 @@ __all__ = [
     "MemberBlocked",
     "NoEarningRate",
     "NotEnoughPoints",
+    "PlainKind",
     "PointsOutOfRange",
     "Posted",
     "SourceEventReused",
@@ -52,9 +54,44 @@ __all__ = [
     "entry",
     "history",
     "open_balance",
+    "plain_movement",
     "redeem",
     "reverse",
 ]
+
+
+class Said(TypedDict):
+    """What is said of a plain movement besides account, kind and points."""
+
+    reason: str
+    source: str
+    source_event: str
+    member_id: NotRequired[str | None]  # which member of the account acted
+    program_id: NotRequired[str | None]  # the programme the account must belong to
+
+
+PlainKind = Literal["earn", "redeem", "adjust"]
+
+
+def plain_movement(
+    kind: PlainKind, account_id: str, points: int, *, now: datetime, **said: Unpack[Said]
+) -> Movement:
+    """An earning or a redemption (points above zero) or an adjustment (signed), as it is posted.
+
+    Raises PointsOutOfRange.
+    """
+    adjusts = kind == "adjust"
+    if adjusts and (points == 0 or abs(points) > POINTS_MAX):
+        raise PointsOutOfRange(points, allowed=f"-{POINTS_MAX} to {POINTS_MAX} but zero")
+    return Movement(
+        account_id,
+        kind,
+        points if adjusts else -_positive(points) if kind == "redeem" else _positive(points),
+        now=now,
+        **said,
+        by_operator=adjusts,
+        tier_points=points if kind == "earn" else 0,
+    )
 
 
 def _positive(points: int) -> int:
@@ -64,99 +101,33 @@ def _positive(points: int) -> int:
 
 
 async def earn(
-    session: AsyncSession,
-    account_id: str,
-    points: int,
-    *,
-    reason: str,
-    source: str,
-    source_event: str,
-    member_id: str | None = None,
-    program_id: str | None = None,
-    now: datetime,
+    session: AsyncSession, account_id: str, points: int, *, now: datetime, **said: Unpack[Said]
 ) -> Posted:
     """Credit points (above zero) that were earned: they count towards the tier, and expire as a lot.
 
-    `program_id`, where given, is the programme the account must belong to.
-
     Raises UnknownAccount, UnknownMember, MemberBlocked, PointsOutOfRange, SourceEventReused.
     """
-    movement = Movement(
-        account_id,
-        "earn",
-        _positive(points),
-        reason,
-        source,
-        source_event,
-        now,
-        program_id=program_id,
-        member_id=member_id,
-        tier_points=points,
-    )
-    return await post_and_tell(session, movement)
+    return await post_and_tell(session, plain_movement("earn", account_id, points, now=now, **said))
 
 
 async def redeem(
-    session: AsyncSession,
-    account_id: str,
-    points: int,
-    *,
-    reason: str,
-    source: str,
-    source_event: str,
-    member_id: str | None = None,
-    program_id: str | None = None,
-    now: datetime,
+    session: AsyncSession, account_id: str, points: int, *, now: datetime, **said: Unpack[Said]
 ) -> Posted:
     """Debit points (given above zero) the member spends; those that expire first are spent first.
 
     Raises NotEnoughPoints, and what `earn` raises.
     """
-    movement = Movement(
-        account_id,
-        "redeem",
-        -_positive(points),
-        reason,
-        source,
-        source_event,
-        now,
-        program_id=program_id,
-        member_id=member_id,
-    )
-    return await post_and_tell(session, movement)
+    return await post_and_tell(session, plain_movement("redeem", account_id, points, now=now, **said))
 
 
 async def adjust(
-    session: AsyncSession,
-    account_id: str,
-    points: int,
-    *,
-    reason: str,
-    source: str,
-    source_event: str,
-    member_id: str | None = None,
-    program_id: str | None = None,
-    now: datetime,
+    session: AsyncSession, account_id: str, points: int, *, now: datetime, **said: Unpack[Said]
 ) -> Posted:
     """Correct a balance by hand: above zero credits, below zero debits. Does not count towards the tier.
 
     Possible for blocked members too. Raises NotEnoughPoints and what `earn` raises but MemberBlocked.
     """
-    if points == 0 or abs(points) > POINTS_MAX:
-        raise PointsOutOfRange(points, allowed=f"-{POINTS_MAX} to {POINTS_MAX} but zero")
-    movement = Movement(
-        account_id,
-        "adjust",
-        points,
-        reason,
-        source,
-        source_event,
-        now,
-        program_id=program_id,
-        member_id=member_id,
-        by_operator=True,
-    )
-    return await post_and_tell(session, movement)
+    return await post_and_tell(session, plain_movement("adjust", account_id, points, now=now, **said))
 
 
 async def open_balance(

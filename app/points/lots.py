@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, String, TextClause
 
 from app.sql import run_on, typed_text
+from app.sqlite_driver import Turn
 
 # `before` is what the lots ahead of this one hold; a lot is touched while that does not cover the debit.
 _TAKE = """
@@ -54,7 +55,14 @@ _GIVE_BACK_AT_ONCE = _statement(
 )
 
 
-def use(connection: Connection, values: Mapping[str, Any], *, gives_back: bool, folded: bool) -> None:
+def take_at_once(only_if: str) -> str:
+    """What a debit takes, as parts of a larger WITH of PostgreSQL's; `only_if` is an SQL condition."""
+    return (
+        f"used AS ({_TAKE} AND {only_if} RETURNING lot_id, points), applied AS ({_APPLY.format(used='used')})"
+    )
+
+
+def use(connection: Connection | Turn, values: Mapping[str, Any], *, gives_back: bool, folded: bool) -> None:
     """Take an entry's points from its account's lots, or give back what the reversed entry took.
 
     The account must be locked by the caller in an *earlier* statement: PostgreSQL reads the lots as they

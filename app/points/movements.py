@@ -18,6 +18,7 @@ from app.db import UtcDateTime
 from app.points import lots
 from app.points.refusals import POINTS_MAX
 from app.sql import run_on, typed_text
+from app.sqlite_driver import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Written:
 
 
 # A reversal counts only while what it reverses counts; the first credit of a period opens it.
-_MOVE = """
+MOVE = """
 UPDATE accounts SET
   balance = balance + :points,
   sequence = sequence + 1,
@@ -82,15 +83,16 @@ RETURNING id AS account_id, program_id, balance, sequence, (
 ) AS expire_after_days
 """
 
-# ON CONFLICT: on PostgreSQL another transaction may have recorded the same event since our snapshot.
-_ADD_ENTRY = """
+ADD_ENTRY = """
 INSERT INTO entries (id, program_id, account_id, member_id, sequence, kind, points, balance_after,
   tier_points, amount_minor_units, reason, source, source_event, reverses_id, at)
 SELECT :entry_id, program_id, :account_id, :member_id, sequence, :kind, :points, balance,
   :tier_points, :amount_minor_units, :reason, :source, :source_event, :reverses_id, :now
 FROM {moved}
-ON CONFLICT DO NOTHING RETURNING id
 """
+
+# On PostgreSQL another transaction may have recorded the same event since our snapshot.
+_UNLESS_THERE = "ON CONFLICT DO NOTHING RETURNING id"
 
 _ADD_LOT = """
 INSERT INTO lots (entry_id, program_id, account_id, sequence, points, remaining, expires_at)
@@ -111,7 +113,7 @@ UPDATE accounts SET
 WHERE id = :account_id
 """
 
-_TYPES = {
+TYPES = {
     "entry_id": String(),
     "account_id": String(),
     "program_id": String(),
@@ -133,43 +135,40 @@ _TYPES = {
 
 
 def _statement(sql: str) -> TextClause:
-    return typed_text(sql, _TYPES)
+    return typed_text(sql, TYPES)
 
 
 _JUST_MOVED = "accounts WHERE id = :account_id"
-_MOVE_STEP = _statement(_MOVE)
-_ENTRY_STEP = _statement(_ADD_ENTRY.format(moved=_JUST_MOVED))
+_MOVE_STEP = _statement(MOVE)
+_ENTRY_STEP = _statement(ADD_ENTRY.format(moved=_JUST_MOVED) + _UNLESS_THERE)
 _LOT_STEP = _statement(_ADD_LOT.format(moved=_JUST_MOVED, expires_at=":expires_at"))
 _PUT_BACK_STEP = _statement(_PUT_BACK)
 
 # "24 hours", not "1 day": PostgreSQL's day follows the summer time of the session's zone.
 _EXPIRES_AT = ":now + expire_after_days * interval '24 hours'"
+ADD_LOT_AT_ONCE = _ADD_LOT.format(moved="moved", expires_at=_EXPIRES_AT)
+_ADDED = ADD_ENTRY.format(moved="moved") + _UNLESS_THERE
 _WITHOUT_LOT = f"""
-WITH moved AS ({_MOVE}), added AS ({_ADD_ENTRY.format(moved="moved")})
+WITH moved AS ({MOVE}), added AS ({_ADDED})
 SELECT program_id, balance, sequence, EXISTS (SELECT 1 FROM added) AS added FROM moved
 """  # noqa: S608  constants of this file
 _WITH_LOT = f"""
-WITH moved AS ({_MOVE}), added AS ({_ADD_ENTRY.format(moved="moved")}),
-lot AS ({_ADD_LOT.format(moved="moved WHERE EXISTS (SELECT 1 FROM added)", expires_at=_EXPIRES_AT)})
+WITH moved AS ({MOVE}), added AS ({_ADDED}),
+lot AS ({ADD_LOT_AT_ONCE} WHERE EXISTS (SELECT 1 FROM added))
 SELECT program_id, balance, sequence, EXISTS (SELECT 1 FROM added) AS added FROM moved
 """  # noqa: S608  constants of this file
 _ENTRY_AT_ONCE = _statement(_WITHOUT_LOT)
 _ENTRY_AND_LOT_AT_ONCE = _statement(_WITH_LOT)
 
 
-def write(connection: Connection, entry_id: str, movement: Movement) -> Written | None:
+def write(connection: Connection | Turn, entry_id: str, movement: Movement) -> Written | None:
     """Write a movement, or nothing at all: None when something stands in its way (ask which afterwards).
 
     A credit makes a lot, a debit takes from lots, the reversal of a debit gives back to them. The
     account's row stays locked until the transaction ends.
     """
-    values: dict[str, Any] = {name: getattr(movement, name) for name in _FIELDS}
-    values |= {
-        "entry_id": entry_id,
-        "tier_at": movement.tier_at or movement.now,
-        "balance_max": POINTS_MAX,
-    }
-    makes_lot = movement.points > 0 and movement.reverses_id is None
+    values = values_of(entry_id, movement)
+    makes_lot = makes_a_lot(movement)
     folded = folds(connection)
     written = (_at_once if folded else _in_steps)(connection, values, makes_lot=makes_lot)
     if written is not None and not makes_lot:
@@ -177,12 +176,27 @@ def write(connection: Connection, entry_id: str, movement: Movement) -> Written 
     return written
 
 
-def folds(connection: Connection) -> bool:
+def values_of(entry_id: str, movement: Movement) -> dict[str, Any]:
+    """What the statements of a movement name."""
+    values: dict[str, Any] = {name: getattr(movement, name) for name in _FIELDS}
+    return values | {
+        "entry_id": entry_id,
+        "tier_at": movement.tier_at or movement.now,
+        "balance_max": POINTS_MAX,
+    }
+
+
+def makes_a_lot(movement: Movement) -> bool:
+    """Whether a movement brings new points, with a date of their own."""
+    return movement.points > 0 and movement.reverses_id is None
+
+
+def folds(connection: Connection | Turn) -> bool:
     """Whether this database changes several tables in one statement."""
     return connection.dialect.name == "postgresql"
 
 
-def _at_once(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
+def _at_once(connection: Connection | Turn, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
     """Account, entry and lot in one statement (PostgreSQL)."""
     statement = _ENTRY_AND_LOT_AT_ONCE if makes_lot else _ENTRY_AT_ONCE
     for moved in run_on(connection, statement, values):
@@ -192,7 +206,7 @@ def _at_once(connection: Connection, values: dict[str, Any], *, makes_lot: bool)
     return None
 
 
-def _in_steps(connection: Connection, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
+def _in_steps(connection: Connection | Turn, values: dict[str, Any], *, makes_lot: bool) -> Written | None:
     """Account, entry and lot one after the other (any database)."""
     for moved in run_on(connection, _MOVE_STEP, values):
         if not run_on(connection, _ENTRY_STEP, values):

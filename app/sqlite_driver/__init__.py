@@ -7,5 +7,6 @@ thread and a disk write per transaction do hundreds.
 """
 
 from app.sqlite_driver.dialect import create_read_engine, create_write_engine
+from app.sqlite_driver.turns import Turn
 
-__all__ = ["create_read_engine", "create_write_engine"]
+__all__ = ["Turn", "create_read_engine", "create_write_engine"]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Engine, event, make_url
 from sqlalchemy.dialects import registry
@@ -65,6 +66,8 @@ class Dialect(SQLiteDialect_pysqlite):
         return dbapi_conn.autocommit
 
 
+_databases: WeakKeyDictionary[Engine, Database] = WeakKeyDictionary()
+
 registry.register(f"sqlite.{DRIVER}", __name__, Dialect.__name__)
 
 
@@ -77,11 +80,18 @@ def create_write_engine(database_url: str) -> AsyncEngine:
         url, pool_size=0, hide_parameters=True, connect_args={"open_connection": database.connect}
     )
 
+    _databases[engine.sync_engine] = database
+
     @event.listens_for(engine.sync_engine, "engine_disposed")
     def close(_engine: Engine) -> None:  # pyright: ignore[reportUnusedFunction]
         await_only(database.close())
 
     return engine
+
+
+def database_of(engine: AsyncEngine) -> Database:
+    """The connections behind an engine that `create_write_engine` made."""
+    return _databases[engine.sync_engine]
 
 
 def create_read_engine(database_url: str, *, in_threads: bool = False) -> AsyncEngine:

@@ -188,7 +188,7 @@ async def test_an_accepted_push_is_traced_with_the_id_apple_gave_it(session, car
 async def test_a_phone_quicker_than_apples_answer_still_fetches_after_the_push_in_the_story(session, card):
     await Phone(session).register(card)
     await change(session, card)
-    taken = await outbox.take(session, card.id, now=NOON)
+    taken = await outbox.take(session, card.id, APPLE, now=NOON)
     second = NOON + timedelta(seconds=1)
     await trace.record(session, card.program_id, [card.id], trace.FETCHED, version=2, now=second)
 

@@ -53,24 +53,22 @@ class Once:
         (5xx) is not kept, so the same key may try again. Raises Problem 409 while the first request
         still runs, 422 when the key belongs to another request.
         """
-        content = wanted.model_dump_json() if wanted else ""
-        asked = f"{self.request.method} {self.request.url.path}\n{content}"
-        request_hash = hashlib.sha256(asked.encode()).hexdigest()
+        asked = request_hash(self.request, wanted)
 
         async def work_and_store(session: AsyncSession) -> Answer:
-            answer = Answer(request_hash, status, (await work(session)).model_dump_json().encode())
+            answer = Answer(asked, status, (await work(session)).model_dump_json().encode())
             return await self._store(session, caller, answer, now)
 
         async with self._alone(caller):
             try:
                 return _response(await self._attempt(work_and_store))
             except _AlreadyAnswered:
-                return await self._replay(caller, request_hash)
+                return await self._replay(caller, asked)
             except Exception as error:
                 refusal = errors.answer(self.request, error)
                 if refusal is None or refusal.status_code == 429 or refusal.status_code >= 500:
                     raise
-                answer = Answer(request_hash, refusal.status_code, bytes(refusal.body))
+                answer = Answer(asked, refusal.status_code, bytes(refusal.body))
                 return await self._refuse(caller, answer, now)
 
     @asynccontextmanager
@@ -79,7 +77,7 @@ class Once:
 
         Two processes meet in the database instead: the second waits there for the first's commit.
         """
-        running = _running(self.request)
+        running = running_keys(self.request)
         mine = (caller.program_id, self.key)
         if mine in running:
             detail = "the first request with this Idempotency-Key is still running: ask again in a second"
@@ -112,11 +110,11 @@ class Once:
             raise _AlreadyAnswered
         return answer
 
-    async def _replay(self, caller: Caller, request_hash: str) -> Response:
+    async def _replay(self, caller: Caller, asked: str) -> Response:
         async with self.services.sessions.begin() as session:
             first = await idempotency.stored(session, caller.program_id, self.key)
         assert first is not None
-        if first.request_hash != request_hash:
+        if first.request_hash != asked:
             detail = "this Idempotency-Key came with another request before: give every request its own"
             raise Problem(422, "idempotency_key_reused", detail, pointer="/header/Idempotency-Key")
         response = _response(first)
@@ -124,7 +122,23 @@ class Once:
         return response
 
 
-def _running(request: Request) -> set[tuple[str, str]]:
+def request_hash(request: Request, wanted: BaseModel | None) -> str:
+    """What tells a repeat from another request under the same key: hexadecimal SHA-256."""
+    content = wanted.model_dump_json() if wanted else ""
+    return hashlib.sha256(f"{request.method} {request.url.path}\n{content}".encode()).hexdigest()
+
+
+def is_key(idempotency_key: str) -> bool:
+    """Whether this can be an Idempotency-Key: 1 to 255 printable ASCII characters."""
+    return (
+        0 < len(idempotency_key) <= KEY_LENGTH_MAX
+        and idempotency_key.isascii()
+        and idempotency_key.isprintable()
+    )
+
+
+def running_keys(request: Request) -> set[tuple[str, str]]:
+    """The (programme, key) of the requests that run in this process just now."""
     state = request.app.state
     if not hasattr(state, "running_keys"):
         state.running_keys = set[tuple[str, str]]()
@@ -149,9 +163,7 @@ async def _once(
     if not idempotency_key:
         detail = "send an Idempotency-Key header: a new UUID for every request, the same for its repeats"
         raise Problem(400, "idempotency_key_required", detail, pointer="/header/Idempotency-Key")
-    if len(idempotency_key) > KEY_LENGTH_MAX or not (
-        idempotency_key.isascii() and idempotency_key.isprintable()
-    ):
+    if not is_key(idempotency_key):
         detail = "an Idempotency-Key has at most 255 printable ASCII characters"
         raise Problem(400, "invalid_idempotency_key", detail, pointer="/header/Idempotency-Key")
     return Once(request, services_of(request), idempotency_key)

@@ -58,20 +58,36 @@ async def _authorized(
     return caller
 
 
+def believed(request: Request, scope: str) -> Caller | None:
+    """Whom a request's key speaks for, if this process has checked it a moment ago and it has this scope."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    caller = _seen(request, key, services_of(request).clock())
+    if caller is None or scheme.lower() != "bearer" or not caller.may(scope):
+        return None
+    return caller
+
+
+def _seen(request: Request, key: str, now: datetime) -> Caller | None:
+    seen = _believed(request).get(key)
+    return seen if seen is not None and (seen.expires_at is None or seen.expires_at > now) else None
+
+
+def _believed(request: Request) -> _Believed:
+    state = request.app.state
+    if not hasattr(state, "believed_keys"):
+        state.believed_keys = _Believed()
+    return cast(_Believed, state.believed_keys)
+
+
 async def _caller(request: Request, services: Services, key: str, now: datetime) -> Caller:
-    app = request.app
-    if not hasattr(app.state, "believed_keys"):
-        app.state.believed_keys = _Believed()
-    believed = cast(_Believed, app.state.believed_keys)
-    seen = believed.get(key)
-    if seen is not None and (seen.expires_at is None or seen.expires_at > now):
+    if (seen := _seen(request, key, now)) is not None:
         return seen
     try:
         async with services.sessions.begin() as session:
             caller = await api_keys.caller_of(session, key, now=now)
     except BadApiKey as error:
         raise _unauthorized(str(error)) from error
-    believed.add(key, caller)
+    _believed(request).add(key, caller)
     return caller
 
 

@@ -128,7 +128,7 @@ async def post_transaction(
     """Earn, redeem, adjust or reverse points. Every pass of the account changes, and its phones ring."""
 
     async def work(session: AsyncSession) -> TransactionOut:
-        event = wanted.source_event or _event(once.key)
+        event = wanted.source_event or source_event_of(once.key)
         posted, currency = await _post(session, caller.program_id, account_id, wanted, event, now)
         if posted is not None and not posted.repeated:
             balance = posted.entry.balance_after
@@ -143,7 +143,7 @@ async def post_transaction(
     return await once.answer(caller, wanted, work, now=now)
 
 
-def _event(key: str) -> str:
+def source_event_of(key: str) -> str:
     """The source event of a movement that names none: its Idempotency-Key, where that is short enough."""
     return key if len(key) <= _SOURCE_EVENT_LENGTH_MAX else hashlib.sha256(key.encode()).hexdigest()
 

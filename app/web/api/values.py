@@ -20,6 +20,11 @@ def storable(text: str) -> str:
     return text
 
 
+def written_time(at: datetime) -> str:
+    """A moment as the API gives it: "2030-06-03T12:00:00.000Z"."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
 def _filled(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
@@ -39,10 +44,7 @@ Money = Annotated[
     Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,2})?$", examples=["199.00"]),
     AfterValidator(storable),
 ]
-Time = Annotated[
-    datetime,
-    PlainSerializer(lambda at: f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z", return_type=str),
-]
+Time = Annotated[datetime, PlainSerializer(written_time, return_type=str)]
 MoneyOut = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount:f}", return_type=str)]
 
 
