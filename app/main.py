@@ -24,6 +24,7 @@ from app.web import (
     pass_images,
     pass_page,
     sms_receipts,
+    web_card,
 )
 from app.web.api import quick_transactions
 from app.web.api.openapi import OPENAPI_URL, describe
@@ -62,7 +63,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     errors.add_error_handlers(app)
     passkit = apple_passkit.routes()
     app.router.routes.extend(passkit)
-    for each in (api, deal_tab, health, docs_page, enrolment, pass_images, pass_page, sms_receipts):
+    for each in (api, deal_tab, health, docs_page, enrolment, pass_images, pass_page, sms_receipts, web_card):
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
     direct = [*passkit, *quick_transactions.routes(), *crm_webhooks.routes()]
