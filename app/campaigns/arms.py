@@ -31,6 +31,11 @@ def bucket(seed: str, member_id: str) -> int:
     return total % _PRIME % BUCKETS
 
 
+def is_divided(definition: Definition) -> bool:
+    """Whether members differ at all."""
+    return len(_borders(definition)) > 1
+
+
 def bucket_sql(seed: str, member_id: Any, *, database: str) -> ColumnElement[int]:
     """The same over a column of ids."""
     code = func.ascii if database == "postgresql" else func.unicode
@@ -65,10 +70,9 @@ def arm_of(definition: Definition, seed: str, member_id: str) -> str:
     return next(name for border, name in _borders(definition) if mine < border)
 
 
-def arm_sql(definition: Definition, seed: str, member_id: Any, *, database: str) -> ColumnElement[str]:
-    """The same as an expression."""
+def arm_sql(definition: Definition, number: ColumnElement[int]) -> ColumnElement[str]:
+    """The same as an expression over the bucket."""
     *borders, (_, last) = _borders(definition)
     if not borders:
         return literal(last)
-    number = bucket_sql(seed, member_id, database=database)
     return case(*((number < border, name) for border, name in borders), else_=last)

@@ -7,7 +7,7 @@ carry news until they refuse.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, Subquery, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns.models import Suppression
@@ -18,8 +18,8 @@ MARKETING = "marketing"
 CHANNELS = ("wallet", "sms", "email")
 
 
-def may_reach(program_id: str, channel: str, *, among: Sequence[str] | None = None) -> ColumnElement[bool]:
-    """Whether a member may be written to on a channel, over Member. `among`: only these are asked about."""
+def newest_words(program_id: str, *, among: Sequence[str] | None = None) -> Subquery:
+    """By member, whether their newest word on marketing was yes: `member_id`, `given`."""
     words = select(
         Consent.member_id,
         Consent.given,
@@ -27,27 +27,40 @@ def may_reach(program_id: str, channel: str, *, among: Sequence[str] | None = No
         .over(partition_by=Consent.member_id, order_by=(Consent.at.desc(), Consent.id.desc()))
         .label("age"),
     ).where(Consent.program_id == program_id, Consent.kind == MARKETING)
-    suppressed = select(Suppression.member_id).where(
-        Suppression.program_id == program_id, Suppression.channel == channel
-    )
     if among is not None:
         words = words.where(Consent.member_id.in_(among))
-        suppressed = suppressed.where(Suppression.member_id.in_(among))
-    newest = words.subquery()
-    said = select(newest.c.member_id).where(newest.c.age == 1)
-    if channel == "wallet":
-        agrees = Member.id.not_in(said.where(newest.c.given.is_(False)))
-    else:
-        agrees = Member.id.in_(said.where(newest.c.given.is_(True)))
-    return (Member.state == "active") & agrees & Member.id.not_in(suppressed)
+    aged = words.subquery()
+    return select(aged.c.member_id, aged.c.given).where(aged.c.age == 1).subquery()
+
+
+def suppressed_on(program_id: str, channel: str) -> Subquery:
+    """The members who must not be written to on a channel: `member_id`."""
+    query = select(Suppression.member_id).where(
+        Suppression.program_id == program_id, Suppression.channel == channel
+    )
+    return query.subquery()
+
+
+def agrees(channel: str, given: ColumnElement[bool], suppressed: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a member may be told on a channel, over the outer-joined newest word and suppression."""
+    return func.coalesce(given, channel == "wallet") & suppressed.is_(None)
 
 
 async def reachable(
     session: AsyncSession, program_id: str, member_ids: Sequence[str], channel: str
 ) -> set[str]:
     """Those of these members who may be written to on a channel now."""
-    query = select(Member.id).where(
-        Member.id.in_(member_ids), may_reach(program_id, channel, among=member_ids)
+    words = newest_words(program_id, among=member_ids)
+    suppressed = suppressed_on(program_id, channel)
+    query = (
+        select(Member.id)
+        .outerjoin(words, words.c.member_id == Member.id)
+        .outerjoin(suppressed, suppressed.c.member_id == Member.id)
+        .where(
+            Member.id.in_(member_ids),
+            Member.state == "active",
+            agrees(channel, words.c.given, suppressed.c.member_id),
+        )
     )
     return set(await session.scalars(query))
 

@@ -4,6 +4,7 @@ Everything about a million of them is decided by the database: wallet, route, ar
 their texts name. Nothing of it passes through this process.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,8 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.campaigns.arms import arm_sql
-from app.campaigns.consent import may_reach
+from app.campaigns.arms import arm_sql, bucket_sql, is_divided
+from app.campaigns.consent import agrees, newest_words, suppressed_on
 from app.campaigns.definition import HOLD_OUT, REST, Definition
 from app.campaigns.history import full_of
 from app.campaigns.models import Recipient
@@ -77,16 +78,19 @@ def _chosen(
     session: AsyncSession, freezing: Freezing, audience: ColumnElement[bool], zones: set[str]
 ) -> Select[*tuple[Any, ...]]:
     """Every column of a recipient, in the order of sending."""
-    found = _found(session, freezing, audience, zones).subquery()
+    # Materialized: otherwise PostgreSQL works every expression out again wherever it is named.
+    found = _found(session, freezing, audience, zones).cte("found").prefix_with("MATERIALIZED")
     definition = freezing.definition
-    is_held = found.c.variant.in_((HOLD_OUT, REST))
-    bonus = _points(definition, found.c.variant)
+    variant = arm_sql(definition, found.c.bucket)
+    is_held = variant.in_((HOLD_OUT, REST))
+    bonus = _points(definition, variant)
     # Without a way to be told, a member still gets the points: the balance is theirs.
     route = case((and_(found.c.route == "nobody", bonus > 0, found.c.active), "points"), else_=found.c.route)
     state = case((route == "nobody", "skipped"), (is_held, "held"), else_="planned")
     order = (found.c.zone, found.c.account_id, found.c.member_id)
     return select(
-        *(found.c[name] for name in ("member_id", "account_id", "zone", "language", "wallet", "variant")),
+        *(found.c[name] for name in ("member_id", "account_id", "zone", "language", "wallet")),
+        variant,
         found.c.facts,
         route,
         found.c.reason,
@@ -103,7 +107,6 @@ def _found(
 ) -> Select[*tuple[Any, ...]]:
     """The audience with what is known of each member."""
     program, definition = freezing.program, freezing.definition
-    database = session.get_bind().dialect.name
     facts = _facts(session)
     held = _held_passes(program.id)
     wallet = case((held.c.apple > 0, "apple"), (held.c.others > 0, "other"), else_="none")
@@ -115,7 +118,24 @@ def _found(
     if definition.zone == "member":
         said = facts.answer_text(ZONE_ANSWER)
         zone = case((said.in_(sorted(zones)), said), else_=program.time_zone)
-    route, reason = _route(freezing, wallet)
+    bucket: ColumnElement[int] = literal(0)
+    if is_divided(definition):
+        bucket = bucket_sql(freezing.seed, Member.id, database=session.get_bind().dialect.name)
+    words = newest_words(program.id)
+    channels = ("wallet", definition.fallback.channel) if definition.fallback else ("wallet",)
+    suppressed = {channel: suppressed_on(program.id, channel) for channel in channels}
+    joined = (
+        _members()
+        .outerjoin(Tier, Tier.id == Account.tier_id)
+        .outerjoin(held, held.c.member_id == Member.id)
+        .outerjoin(words, words.c.member_id == Member.id)
+    )
+    for each in suppressed.values():
+        joined = joined.outerjoin(each, each.c.member_id == Member.id)
+    agreed = {
+        channel: agrees(channel, words.c.given, suppressed[channel].c.member_id) for channel in channels
+    }
+    route, reason = _route(freezing, wallet, agreed)
     return (
         select(
             Member.id.label("member_id"),
@@ -123,39 +143,36 @@ def _found(
             zone.label("zone"),
             language.label("language"),
             wallet.label("wallet"),
-            arm_sql(definition, freezing.seed, Member.id, database=database).label("variant"),
+            bucket.label("bucket"),
             facts.object_of(freezing.names, language).label("facts"),
             route.label("route"),
             reason.label("reason"),
             (Member.state == "active").label("active"),
         )
-        .select_from(
-            _members()
-            .outerjoin(Tier, Tier.id == Account.tier_id)
-            .outerjoin(held, held.c.member_id == Member.id)
-        )
+        .select_from(joined)
         .where(_in(freezing, audience))
     )
 
 
-def _route(freezing: Freezing, wallet: ColumnElement[str]) -> tuple[ColumnElement[str], ColumnElement[str]]:
+def _route(
+    freezing: Freezing, wallet: ColumnElement[str], agreed: Mapping[str, ColumnElement[bool]]
+) -> tuple[ColumnElement[str], ColumnElement[str]]:
     """How each member is reached, and why not by their wallet."""
     program_id, definition = freezing.program.id, freezing.definition
     full: ColumnElement[bool] = literal(value=False)
     if definition.cap is not None:
         full = Member.id.in_(full_of(program_id, definition.cap, freezing.now))
-    agrees = may_reach(program_id, "wallet")
-    routes = [(full, "nobody"), (and_(wallet != "none", agrees), "wallet")]
+    blocked = Member.state != "active"
+    routes = [(full | blocked, "nobody"), (and_(wallet != "none", agreed["wallet"]), "wallet")]
     if definition.fallback is not None:
         channel = definition.fallback.channel
         address = Member.phone if channel == "sms" else Member.email
-        reached = and_(wallet == "none", address.is_not(None), may_reach(program_id, channel))
-        routes.append((reached, channel))
+        routes.append((and_(wallet == "none", address.is_not(None), agreed[channel]), channel))
     reasons = [
         (full, "cap"),
-        (Member.state != "active", "blocked"),
+        (blocked, "blocked"),
         (wallet == "none", "no_wallet"),
-        (~agrees, "no_consent"),
+        (~agreed["wallet"], "no_consent"),
     ]
     return case(*routes, else_="nobody"), case(*reasons, else_="")
 

@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns import approval, drafts
 from app.campaigns.definition import parse
 from app.campaigns.drafts import CampaignState
-from app.campaigns.models import Campaign, Plan, Recipient
+from app.campaigns.models import Campaign, Plan
 from app.campaigns.run import send_to_rest
 from app.job_queue import enqueue, kinds
 
@@ -78,14 +77,3 @@ async def choose_winner(session: AsyncSession, program_id: str, campaign_id: str
         raise CampaignState(f"{campaign.winner} was chosen before: the rest has been told")
     await send_to_rest(session, campaign, winner)
     return campaign
-
-
-async def is_stopped(session: AsyncSession, message_id: str) -> bool:
-    """Whether an SMS or e-mail belongs to a campaign that was stopped or paused: asked before it is sent."""
-    query = (
-        select(func.count())
-        .select_from(Recipient)
-        .join(Campaign, Campaign.id == Recipient.campaign_id)
-        .where(Recipient.message_id == message_id, Campaign.state.in_(("stopped", "paused")))
-    )
-    return bool(await session.scalar(query))

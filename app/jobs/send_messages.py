@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import metrics
+from app.campaigns import sending
 from app.channels.email import Email
 from app.channels.sms import CannotAsk, OutcomeUnknown, SendResult, Sms
 from app.db import locked
@@ -34,6 +35,9 @@ async def send_message(services: Services, args: Mapping[str, JsonScalar]) -> No
     async with services.sessions.begin() as session:
         message = await locked(session, select(Message).where(Message.id == message_id))
         state_before = message.state
+        if state_before == "queued" and (refusal := await sending.refusal(session, message)):
+            message.state, message.error, state_before = "failed", refusal, "failed"
+            _count(message.channel, "failed")
         if state_before == "queued":
             message.state = "sending"
             message.tried_at = services.clock()
