@@ -1,6 +1,7 @@
 """The kinds of work there are, the arguments each carries, and the order they are taken in."""
 
 PUSH_APPLE = "push_apple"  # pass_id: tell the devices of a pass that it changed
+PUSH_APPLE_CHUNK = "push_apple_chunk"  # pass_ids, joined by commas: the same for what a campaign changed
 UPDATE_GOOGLE = "update_google"  # pass_id: bring Google's object of a pass to its newest version
 SEND_MESSAGE = "send_message"  # message_id: hand an SMS or e-mail to its provider
 HANDLE_INBOUND = "handle_inbound"  # event_id: carry out what a source delivered

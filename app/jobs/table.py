@@ -3,7 +3,7 @@
 from functools import partial
 
 from app.job_queue import Cron, Registered, kinds
-from app.jobs import handle_inbound, nightly, push_apple, run_campaign, send_messages
+from app.jobs import handle_inbound, nightly, push_apple, push_apple_chunk, run_campaign, send_messages
 from app.jobs.bitrix24 import work as bitrix24
 from app.wiring import Services
 
@@ -12,6 +12,11 @@ def handlers(services: Services) -> dict[str, Registered]:
     """Every handler with its retry policy, by kind."""
     return {
         kinds.PUSH_APPLE: Registered(partial(push_apple.push_apple, services), push_apple.RETRY),
+        kinds.PUSH_APPLE_CHUNK: Registered(
+            partial(push_apple_chunk.push_apple_chunk, services),
+            push_apple.RETRY,
+            concurrency_limit=push_apple_chunk.AT_ONCE,
+        ),
         kinds.SEND_MESSAGE: Registered(
             partial(send_messages.send_message, services),
             send_messages.RETRY,

@@ -1,6 +1,7 @@
 """The evidence: what happened to a pass, line by line, and why a phone stayed silent."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
@@ -59,22 +60,39 @@ async def record_versions(
     details: Details | None = None,
 ) -> None:
     """The same for passes that each have their own version, given by pass."""
-    lines = [
+    lines = [Line(program_id, pass_id, kind, version, details or {}) for pass_id, version in versions.items()]
+    await record_lines(session, lines, now=now)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line to add to a pass's story."""
+
+    program_id: str
+    pass_id: str
+    kind: str
+    version: int | None
+    details: Details
+
+
+async def record_lines(session: AsyncSession, lines: Sequence[Line], *, now: datetime) -> None:
+    """Add lines, each of its own kind, in one statement."""
+    rows = [
         {
             "id": new_id("trc"),
-            "program_id": program_id,
-            "pass_id": pass_id,
-            "kind": kind,
-            "version": version,
-            "details": dict(details or {}),
+            "program_id": line.program_id,
+            "pass_id": line.pass_id,
+            "kind": line.kind,
+            "version": line.version,
+            "details": dict(line.details),
             "at": now,
         }
-        for pass_id, version in versions.items()
+        for line in lines
     ]
-    if lines:
+    if rows:
         if session.new or session.dirty:
             await session.flush()  # a pass made a moment ago may not be in the database yet
-        await session.execute(_ADD, lines if len(lines) > 1 else lines[0])
+        await session.execute(_ADD, rows if len(rows) > 1 else rows[0])
 
 
 async def story(session: AsyncSession, pass_id: str, *, limit: int = 200) -> list[TraceEvent]:

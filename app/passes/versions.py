@@ -18,8 +18,10 @@ from app.sqlite_driver import Turn
 APPLE = "apple"
 GOOGLE = "google"
 
-# By wallet, the job that brings it the newest version.
+# By wallet, the job that brings it the newest version; and the one that does so for many passes.
 _JOBS = {APPLE: kinds.PUSH_APPLE, GOOGLE: kinds.UPDATE_GOOGLE}
+_CHUNK_JOBS = {APPLE: kinds.PUSH_APPLE_CHUNK}
+CHUNK = 250  # passes of one job: what a dead worker makes another repeat, and half a second's work
 
 # Text, because every movement of points comes through here.
 TYPES = {
@@ -63,7 +65,7 @@ _JOBS_AT_ONCE = enqueue_sql(
     "json_build_object('pass_id', pass_id)::text",
     "owed WHERE NOT on_its_way ORDER BY pass_id, wallet",
 )
-_AT_ONCE = f"""
+_MARK = f"""
 changed AS ({{change}}),
 traced AS (
   INSERT INTO trace (id, program_id, pass_id, kind, version, details, at)
@@ -80,12 +82,18 @@ wanted AS (
     touched_at = CASE WHEN owed.on_its_way THEN updates.touched_at ELSE :now END
   FROM changed JOIN owed ON owed.pass_id = changed.id
   WHERE updates.wallet = owed.wallet AND updates.pass_id = changed.id
-),
-jobs AS ({_JOBS_AT_ONCE})
-"""  # noqa: S608  constants of this file
+)"""  # noqa: S608  constants of this file
+_AT_ONCE = f"{_MARK}, jobs AS ({_JOBS_AT_ONCE})"
+_CHANGES = (_CHANGE_ACCOUNT, _CHANGE_THESE, _CHANGE_MESSAGE)
 _AT_ONCE_BY_CHANGE = {
-    change: _statement(f"WITH {_AT_ONCE.format(change=change.text)} SELECT 1")
-    for change in (_CHANGE_ACCOUNT, _CHANGE_THESE, _CHANGE_MESSAGE)
+    change: _statement(f"WITH {_AT_ONCE.format(change=change.text)} SELECT 1") for change in _CHANGES
+}
+# What may wait goes by chunks, which are made up of what this gives.
+_MARK_BY_CHANGE = {
+    change: _statement(
+        f"WITH {_MARK.format(change=change.text)} SELECT pass_id, wallet FROM owed WHERE NOT on_its_way"  # noqa: S608
+    )
+    for change in _CHANGES
 }
 
 
@@ -122,7 +130,7 @@ def _step(sql: str) -> TextClause:
 
 
 _TRACE_STEP, _WANT_STEP, _QUEUE_STEP = _step(_TRACE), _step(_WANT), _step(_QUEUE)
-_STEP_BY_CHANGE = {change: _step(change.text) for change in (_CHANGE_ACCOUNT, _CHANGE_THESE, _CHANGE_MESSAGE)}
+_STEP_BY_CHANGE = {change: _step(change.text) for change in _CHANGES}
 
 
 async def mark_account_changed(
@@ -185,11 +193,15 @@ async def _mark(
         "program_id": program_id,
         "now": now,
     }
-    if session.get_bind().dialect.name == "postgresql":
+    if session.get_bind().dialect.name == "sqlite":
+        step = _STEP_BY_CHANGE[change]
+        edges = await session.run_sync(lambda sync: _mark_in_steps(sync.connection(), step, values))
+    elif priority == kinds.BULK:
+        rows = await session.execute(_MARK_BY_CHANGE[change], values)
+        edges = [(row.pass_id, row.wallet) for row in rows]
+    else:
         await session.execute(_AT_ONCE_BY_CHANGE[change], values)
         return
-    step = _STEP_BY_CHANGE[change]
-    edges = await session.run_sync(lambda sync: _mark_in_steps(sync.connection(), step, values))
     await enqueue_updates(session, edges, priority=priority)
 
 
@@ -204,8 +216,11 @@ def values_of(because: Mapping[str, str], *, priority: int, now: datetime) -> di
 
 
 async def enqueue_updates(session: AsyncSession, owed: Iterable[tuple[str, str]], *, priority: int) -> None:
-    """Enqueue the job of each (pass, wallet) that is owed something: its wallet's own kind."""
-    for kind, jobs in _jobs(owed):
+    """Enqueue the job of each (pass, wallet) that is owed something: its wallet's own kind.
+
+    What may wait (BULK) goes by chunks where the wallet has jobs for them: a million passes are 4,000 jobs.
+    """
+    for kind, jobs in _jobs(owed, priority=priority):
         await enqueue_many(session, kind, jobs, priority=priority)
 
 
@@ -215,14 +230,19 @@ def mark_account_in(turn: Turn, values: dict[str, Any]) -> bool:
     `values` are those of `values_of`, and `account_id`, `program_id`, `now`.
     """
     edges = _mark_in_steps(turn, _STEP_BY_CHANGE[_CHANGE_ACCOUNT], values)
-    for kind, jobs in _jobs(edges):
+    for kind, jobs in _jobs(edges, priority=values["priority"]):
         enqueue_in(turn, kind, jobs, priority=values["priority"])
     return bool(edges)
 
 
-def _jobs(owed: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+def _jobs(owed: Iterable[tuple[str, str]], *, priority: int) -> Iterator[tuple[str, list[dict[str, str]]]]:
     for wallet, passes in groupby(sorted(owed, key=itemgetter(1, 0)), key=itemgetter(1)):
-        yield _JOBS[wallet], [{"pass_id": pass_id} for pass_id, _ in passes]
+        pass_ids = [pass_id for pass_id, _ in passes]
+        if priority == kinds.BULK and wallet in _CHUNK_JOBS:
+            chunks = (pass_ids[start : start + CHUNK] for start in range(0, len(pass_ids), CHUNK))
+            yield _CHUNK_JOBS[wallet], [{"pass_ids": ",".join(chunk)} for chunk in chunks]
+        else:
+            yield _JOBS[wallet], [{"pass_id": pass_id} for pass_id in pass_ids]
 
 
 def _mark_in_steps(

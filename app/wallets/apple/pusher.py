@@ -50,7 +50,7 @@ class PushRejected(PermanentFailure):
 
 
 # What became of one push of many, by its token: an answer, or why there was none for now. Must not raise.
-OnResult = Callable[[str, PushResult | TemporaryFailure], None]
+OnResult = Callable[[str, PushResult | TemporaryFailure | PermanentFailure], None]
 
 
 class PassPusher(Protocol):
@@ -141,7 +141,7 @@ async def notify_each(
                 on_result(push_token, await pusher.notify_changed(push_token))
             except PushRejected as rejection:
                 unreached.append(rejection)
-            except TemporaryFailure as failure:
+            except (TemporaryFailure, PermanentFailure) as failure:
                 on_result(push_token, failure)
             if unreached:
                 return
