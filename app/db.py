@@ -93,7 +93,15 @@ def new_id(prefix: str) -> str:
 
     Ids of one kind sort by age, so a page cursor is an id and new rows land at the end of the index.
     """
-    number = _numbers.next()
+    return _written(prefix, _numbers.next())
+
+
+def oldest_id(prefix: str, at: datetime) -> str:
+    """The smallest id that `new_id` could have given at this moment: ids sort by age."""
+    return _written(prefix, int(at.timestamp() * 1000) << 80)
+
+
+def _written(prefix: str, number: int) -> str:
     return f"{prefix}_{''.join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))}"
 
 

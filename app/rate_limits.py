@@ -1,12 +1,19 @@
-"""Rate limits that are exact over any number of processes: one row each, one statement each (GCRA)."""
+"""Rate limits that are exact over any number of processes: one row each, one statement each (GCRA).
 
+`take` counts what may come; `reserve` gives turns to what we send ourselves, at a pace that adapts.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Double, String, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
 from app.db import Base
+from app.sql import typed_text
 
 
 class RateLimit(Base):
@@ -16,6 +23,19 @@ class RateLimit(Base):
 
     key: Mapped[str] = mapped_column(String(160), primary_key=True)
     arrival: Mapped[float] = mapped_column(Double)
+
+
+class Pace(Base):
+    """The turns of one outside service: the next free one, and how far it made us slow down."""
+
+    __tablename__ = "paces"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    arrival: Mapped[float] = mapped_column(Double)  # seconds since 1970
+    slowed_to: Mapped[float] = mapped_column(
+        Double, default=0.0
+    )  # a second, at `slowed_at`; rises since then
+    slowed_at: Mapped[float] = mapped_column(Double, default=0.0)
 
 
 # The casts tell PostgreSQL the parameters' types, which it cannot infer from a sum of two of them.
@@ -58,6 +78,82 @@ async def seconds_until_free(
 async def forget_idle(session: AsyncSession, *, now: datetime) -> None:
     """Drop the keys that are as good as new: every address that ever knocked has left a row."""
     await session.execute(delete(RateLimit).where(RateLimit.arrival <= now.timestamp()))
+
+
+RECOVERY_PER_SECOND = 0.5  # so fast a pace rises again after it was slowed down: one more turn in two seconds
+SLOWER = 0.7
+SLOWEST = 0.1  # of the full rate
+_ONCE_IN_SECONDS = 1.0  # the refusals of one moment are one reason to slow down
+
+_PACE_TYPES: dict[str, TypeEngine[Any]] = {
+    "key": String(),
+    "now": Double(),
+    "rate": Double(),
+    "ahead": Double(),
+    "recovery": Double(),
+    "slower": Double(),
+    "slowest": Double(),
+    "once": Double(),
+}
+_FREE = "CASE WHEN paces.arrival > :now THEN paces.arrival ELSE :now END"
+_RISEN = "(paces.slowed_to + (:now - paces.slowed_at) * :recovery)"
+_RATE = f"CASE WHEN {_RISEN} < :rate THEN {_RISEN} ELSE :rate END"
+_RESERVE = typed_text(
+    f"""INSERT INTO paces (key, arrival, slowed_to, slowed_at) VALUES (:key, :now + 1.0 / :rate, 0.0, 0.0)
+    ON CONFLICT (key) DO UPDATE SET arrival = {_FREE} + 1.0 / ({_RATE})
+      WHERE {_FREE} - :now <= :ahead
+    RETURNING arrival - 1.0 / ({_RATE}) - :now AS wait""",  # noqa: S608  constants of this file
+    _PACE_TYPES,
+)
+_SLOW_DOWN = typed_text(
+    f"""UPDATE paces SET slowed_at = :now,
+      slowed_to = CASE WHEN ({_RATE}) * :slower > :slowest THEN ({_RATE}) * :slower ELSE :slowest END
+    WHERE key = :key AND slowed_at <= :now - :once""",  # noqa: S608  constants of this file
+    _PACE_TYPES,
+)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whether there is a turn, and the seconds until it; or until it is worth asking again."""
+
+    is_granted: bool
+    wait_seconds: float
+
+
+async def reserve(
+    session: AsyncSession, key: str, *, rate: float, ahead_seconds: float, now: datetime
+) -> Turn:
+    """The next free turn of this key, `rate` of them a second, unless it is more than so far ahead.
+
+    Who may look further ahead goes first when turns are scarce. A turn that was granted is used up.
+    """
+    values = {
+        "key": key,
+        "now": now.timestamp(),
+        "rate": rate,
+        "ahead": ahead_seconds,
+        "recovery": RECOVERY_PER_SECOND,
+    }
+    granted: float | None = await session.scalar(_RESERVE, values)
+    if granted is not None:
+        return Turn(True, max(0.0, granted))
+    arrival = await session.scalar(select(Pace.arrival).where(Pace.key == key))
+    return Turn(False, max(0.0, (arrival or 0.0) - now.timestamp() - ahead_seconds))
+
+
+async def slow_down(session: AsyncSession, key: str, *, rate: float, now: datetime) -> None:
+    """Take fewer turns for a while: the service said that these are too many."""
+    values = {
+        "key": key,
+        "now": now.timestamp(),
+        "rate": rate,
+        "recovery": RECOVERY_PER_SECOND,
+        "slower": SLOWER,
+        "slowest": rate * SLOWEST,
+        "once": _ONCE_IN_SECONDS,
+    }
+    await session.execute(_SLOW_DOWN, values)
 
 
 def _span(limit: int, period_seconds: float) -> float:

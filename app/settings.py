@@ -140,6 +140,15 @@ class Settings(BaseSettings):
         default_factory=lambda: ["RU"],
         description="Comma-separated countries of programmes whose members get no Google Wallet button",
     )
+    google_requests_per_second: float = Field(
+        18.0, gt=0, le=1000, description="Calls of Google's API by all workers together; it allows 20"
+    )
+    google_batches: bool = Field(
+        False, description="Gather calls of one moment into batches: fewer connections, not more quota"
+    )
+    google_api_url: str = Field(
+        "https://walletobjects.googleapis.com", description="Google's API; another only for trials"
+    )
     google_save_url: str = Field(
         "https://pay.google.com/gp/v/save", description="Where passes are saved; another only for trials"
     )
@@ -240,7 +249,9 @@ class Settings(BaseSettings):
         description="Average hashes a browser computes before the form is sent; 0 switches it off",
     )
 
-    @field_validator("public_url", "short_url", "google_save_url", "walletpasses_url", "pass2u_url")
+    @field_validator(
+        "public_url", "short_url", "google_api_url", "google_save_url", "walletpasses_url", "pass2u_url"
+    )
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):

@@ -1,5 +1,6 @@
 """Settings -> Services: the one place where adapters are constructed."""
 
+import asyncio
 import hashlib
 import hmac
 import os
@@ -15,15 +16,17 @@ from app import migrations
 from app.channels.email import EmailSender, open_email
 from app.channels.sms import SmsProvider
 from app.channels.sms.providers import open_provider
-from app.clock import Clock, utc_now
+from app.clock import Clock, Sleep, utc_now
 from app.crm.bitrix24.rest import Bitrix24Rest
 from app.db import Sessions, open_engine, open_read_engine, open_sessions
 from app.i18n import Texts, load_texts
+from app.passes.versions import APPLE, GOOGLE
 from app.settings import Settings
 from app.wallets.apple import certificates, signing
 from app.wallets.apple.push import PassPushers, open_pushers
 from app.wallets.apple.push_stop import PushStop
 from app.wallets.apple.wallet import AppleWallet
+from app.wallets.google.api import GoogleApi
 from app.wallets.google.service_account import load_service_account
 from app.wallets.google.wallet import GoogleWallet
 from app.wallets.templates import PassTemplate, load_templates
@@ -52,16 +55,25 @@ class Services:
     signer: signing.Signer | None  # None until a certificate is set
     apple: AppleWallet | None
     google: GoogleWallet | None  # None until an issuer and its service account are set
+    google_api: GoogleApi | None
     pushers: PassPushers | None
     push_stop: PushStop  # pushes pause after our credentials were refused
     sms: SmsProvider
     email: EmailSender | None
     bitrix24: Bitrix24Rest
     clock: Clock
+    sleep: Sleep = asyncio.sleep
+
+    def wallets(self, country: str) -> tuple[str, ...]:
+        """The wallets in which a new pass of a programme in this country lives."""
+        is_offered = self.google is not None and country not in self.settings.google_unavailable_countries
+        return (APPLE, GOOGLE) if is_offered else (APPLE,)
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncGenerator[Services]:
+async def open_services(
+    settings: Settings, *, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep
+) -> AsyncGenerator[Services]:
     """Open everything the settings name, the database at its newest revision; close it all at the end."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     templates = load_templates(settings.pass_templates_dir)
@@ -71,6 +83,7 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
     await migrations.upgrade(engine)
     secret_key = load_secret_key(settings)
     google = _open_google(settings, templates, secret_key)
+    google_api = _open_google_api(settings, google) if google else None
     receipts = f"{settings.public_url}/hooks/sms/{receipt_token(settings, secret_key)}"
     sms = open_provider(settings, receipt_url=receipts)
     pushers = open_pushers(settings, signer) if signer else None
@@ -88,14 +101,18 @@ async def open_services(settings: Settings, *, clock: Clock = utc_now) -> AsyncG
             signer=signer,
             apple=_open_apple(settings, signer, templates) if signer else None,
             google=google,
+            google_api=google_api,
             pushers=pushers,
             push_stop=PushStop(),
             sms=sms,
             email=open_email(settings),
             bitrix24=bitrix24,
             clock=clock,
+            sleep=sleep,
         )
     finally:
+        if google_api:
+            await google_api.close()
         await sms.close()
         await bitrix24.close()
         if pushers:
@@ -181,4 +198,13 @@ def _open_google(
         public_url=settings.public_url,
         secret_key=secret_key,
         save_url=settings.google_save_url,
+    )
+
+
+def _open_google_api(settings: Settings, google: GoogleWallet) -> GoogleApi:
+    return GoogleApi(
+        google.account,
+        issuer_id=google.issuer_id,
+        api_url=settings.google_api_url,
+        batches=settings.google_batches,
     )

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app.rate_limits import RateLimit, forget_idle, seconds_until_free, take
+from app.rate_limits import RateLimit, forget_idle, reserve, seconds_until_free, slow_down, take
 from tests.make import NOON
 
 
@@ -70,3 +70,50 @@ async def test_keys_as_good_as_new_are_forgotten(session):
     await forget_idle(session, now=NOON + timedelta(seconds=60))
 
     assert (await session.scalars(select(RateLimit.key))).all() == ["still counting"]
+
+
+async def turns(session, count, *, ahead=10.0, now=NOON):
+    found = [await reserve(session, "google", rate=20, ahead_seconds=ahead, now=now) for _ in range(count)]
+    return [round(each.wait_seconds, 3) if each.is_granted else None for each in found]
+
+
+async def test_turns_follow_each_other_at_the_rate(session):
+    assert await turns(session, 4) == [0.0, 0.05, 0.1, 0.15]
+    assert await turns(session, 1, now=NOON + timedelta(seconds=5)) == [0.0]
+
+
+async def test_who_may_look_further_ahead_goes_first(session):
+    assert (await turns(session, 6, ahead=0.2))[-1] is None
+
+    assert await turns(session, 2, ahead=2.0) == [0.25, 0.3]
+    refused = await reserve(session, "google", rate=20, ahead_seconds=0.2, now=NOON)
+    assert (refused.is_granted, round(refused.wait_seconds, 3)) == (False, 0.15)
+
+
+async def test_a_pace_slows_down_once_for_the_refusals_of_a_moment_and_rises_again(session):
+    await turns(session, 1)
+    for _ in range(5):
+        await slow_down(session, "google", rate=20, now=NOON)
+    slowed = await turns(session, 2, now=NOON + timedelta(seconds=1))
+    risen = await turns(session, 2, now=NOON + timedelta(seconds=60))
+
+    assert slowed == [0.0, round(1 / 14.5, 3)]  # 70 % of 20, and half a turn more after a second
+    assert risen == [0.0, 0.05]
+
+
+async def test_a_pace_never_stands_still(session):
+    await turns(session, 1)
+    for second in range(100):
+        await slow_down(session, "google", rate=20, now=NOON + timedelta(seconds=second))
+
+    assert await turns(session, 2, now=NOON + timedelta(seconds=100)) == [0.0, round(1 / 2.5, 3)]
+
+
+async def test_turns_are_given_once_however_many_ask_at_once(sessions):
+    async def one():
+        async with sessions.begin() as session:
+            return (await reserve(session, "google", rate=20, ahead_seconds=10, now=NOON)).wait_seconds
+
+    waits = await asyncio.gather(*(one() for _ in range(8)))
+
+    assert sorted(round(each, 3) for each in waits) == [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35]

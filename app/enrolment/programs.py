@@ -74,6 +74,8 @@ class ProgramPart(_Strict):
     points_expire_after_days: int | None = Field(None, ge=1, le=36_500)
     tier_period_days: int = Field(365, ge=1, le=36_500)
     manager_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)
+    quiet_hours: str | None = Field(None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
+    campaign_rings_per_day: int | None = Field(None, ge=0, le=100)
 
 
 class TierPart(_Strict):

@@ -3,7 +3,7 @@
 Everything happens in the caller's transaction, and what leaves the house is a row: the SMS, the e-mail.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from app.members import messages, people
 from app.members.models import Account, Consent, Member, Notice, Program
 from app.passes import issue
 from app.passes.models import Pass
+from app.passes.versions import APPLE
 from app.points import ledger
 
 ONE_SEGMENT = 70  # UTF-16 units of an SMS in Cyrillic before it costs twice
@@ -63,6 +64,7 @@ async def submit(
     link_url: str,
     texts: Texts,
     now: datetime,
+    wallets: Collection[str] = (APPLE,),
 ) -> Enrolled:
     """Enrol the person and send the link to their pass. The same name on the same phone is the same person.
 
@@ -77,7 +79,7 @@ async def submit(
         opening_points=form.opening_points,
         opened_by=("form", form.slug),
     )
-    enrolled = await join(session, program, joining, texts=texts, now=now)
+    enrolled = await join(session, program, joining, texts=texts, wallets=wallets, now=now)
     _keep_consents(session, enrolled.member, filled.consents, filled.language, origin, now=now)
     session.add(
         Submission(
@@ -105,20 +107,23 @@ async def join(
     known: Member | None = None,
     texts: Texts,
     now: datetime,
+    wallets: Collection[str] = (APPLE,),
 ) -> Enrolled:
     """Make the person a member with a pass, unless they are one: `known`, or of that name on that phone.
 
     The manager is told of a new member.
     """
     if known is not None:
-        return Enrolled(known, await _pass_of(session, program, known, now=now), is_new=False)
+        return Enrolled(
+            known, await _pass_of(session, program, known, wallets=wallets, now=now), is_new=False
+        )
     found, _ = await people.find_or_create_account(session, program, joining.phone, now)
     account = await locked(session, select(Account).where(Account.id == found.id))
     member = await _known(session, account, joining.name)
     is_new = member is None
     if member is None:
         member = await _enrol(session, program, account, joining, now=now)
-    issued = await _pass_of(session, program, member, now=now)
+    issued = await _pass_of(session, program, member, wallets=wallets, now=now)
     if is_new:
         await tell_manager(session, program, member, texts, now=now)
     return Enrolled(member, issued, is_new)
@@ -224,7 +229,9 @@ async def _enrol(
     return member
 
 
-async def _pass_of(session: AsyncSession, program: Program, member: Member, *, now: datetime) -> Pass:
+async def _pass_of(
+    session: AsyncSession, program: Program, member: Member, *, wallets: Collection[str], now: datetime
+) -> Pass:
     """The member's active pass, or a new one."""
     query = (
         select(Pass)
@@ -233,7 +240,7 @@ async def _pass_of(session: AsyncSession, program: Program, member: Member, *, n
         .limit(1)
     )
     found = await session.scalar(query)
-    return found or await issue.issue(session, member, template=program.template, now=now)
+    return found or await issue.issue(session, member, template=program.template, wallets=wallets, now=now)
 
 
 def _keep_consents(

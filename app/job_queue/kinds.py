@@ -3,6 +3,7 @@
 PUSH_APPLE = "push_apple"  # pass_id: tell the devices of a pass that it changed
 PUSH_APPLE_CHUNK = "push_apple_chunk"  # pass_ids, joined by commas: the same for what a campaign changed
 UPDATE_GOOGLE = "update_google"  # pass_id: bring Google's object of a pass to its newest version
+UPDATE_GOOGLE_BULK = "update_google_bulk"  # the same for a campaign: it has seats of its own to wait in
 SEND_MESSAGE = "send_message"  # message_id: hand an SMS or e-mail to its provider
 HANDLE_INBOUND = "handle_inbound"  # event_id: carry out what a source delivered
 BITRIX24_FOLLOW = "bitrix24_follow"  # event_id: tell the portal what became of its delivery

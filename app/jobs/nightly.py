@@ -14,7 +14,9 @@ from app.db import open_read_engine
 from app.enrolment import proof
 from app.inbox.handle import forget_handled
 from app.job_queue import JsonScalar, enqueue, kinds
+from app.jobs import update_google
 from app.members import idempotency
+from app.passes import budget
 from app.passes.models import DeviceLog
 from app.points import expire, tiers
 from app.points.reconcile import reconcile as prove
@@ -81,6 +83,7 @@ async def prune(services: Services) -> None:
         await proof.forget_expired(session, now=now)
         await rate_limits.forget_idle(session, now=now)
         await forget_handled(session, now=now)
+        await budget.forget_old(session, now=now)
         await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)
         await session.execute(delete(DeviceLog).where(DeviceLog.at < now - DEVICE_LOG_KEPT))
 
@@ -90,5 +93,6 @@ DUTIES: dict[str, tuple[str, Callable[[Services], Awaitable[None]]]] = {
     "expire_points": ("17 * * * *", expire_points),
     "retier": ("40 0 * * *", retier),
     "reconcile": ("10 1 * * *", reconcile),
+    "google_passes": ("50 1 * * *", update_google.offer_to_all),
     "prune": ("30 2 * * *", prune),
 }

@@ -3,7 +3,15 @@
 from functools import partial
 
 from app.job_queue import Cron, Registered, kinds
-from app.jobs import handle_inbound, nightly, push_apple, push_apple_chunk, run_campaign, send_messages
+from app.jobs import (
+    handle_inbound,
+    nightly,
+    push_apple,
+    push_apple_chunk,
+    run_campaign,
+    send_messages,
+    update_google,
+)
 from app.jobs.bitrix24 import work as bitrix24
 from app.wiring import Services
 
@@ -16,6 +24,12 @@ def handlers(services: Services) -> dict[str, Registered]:
             partial(push_apple_chunk.push_apple_chunk, services),
             push_apple.RETRY,
             concurrency_limit=push_apple_chunk.AT_ONCE,
+        ),
+        kinds.UPDATE_GOOGLE: Registered(partial(update_google.update_google, services), update_google.RETRY),
+        kinds.UPDATE_GOOGLE_BULK: Registered(
+            partial(update_google.update_google, services, is_bulk=True),
+            update_google.RETRY,
+            concurrency_limit=update_google.SEATS,
         ),
         kinds.SEND_MESSAGE: Registered(
             partial(send_messages.send_message, services),
@@ -43,6 +57,7 @@ def crons(services: Services) -> list[Cron]:
     """Every schedule, in UTC."""
     return [
         Cron("sweep", "* * * * *", partial(push_apple.sweep, services)),
+        Cron("sweep_google", "* * * * *", partial(update_google.sweep, services)),
         *(
             Cron(duty, expression, partial(nightly.ask_for, services, duty))
             for duty, (expression, _) in nightly.DUTIES.items()

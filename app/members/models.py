@@ -43,6 +43,8 @@ class Program(Base):
     points_expire_after_days: Mapped[int | None]  # None: points never expire
     tier_period_days: Mapped[int] = mapped_column(default=365)  # the rolling period tiers are earned in
     manager_email: Mapped[str | None] = mapped_column(String(254))  # told of every new member
+    quiet_hours: Mapped[str | None] = mapped_column(String(11))  # in its time zone: "22:00-09:00"
+    campaign_rings_per_day: Mapped[int | None]  # on each pass; None: as many as the wallets allow
     created_at: Mapped[datetime]
 
 

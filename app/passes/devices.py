@@ -16,7 +16,7 @@ from app.db import locked
 from app.job_queue import kinds
 from app.passes import trace
 from app.passes.issue import UnknownPass
-from app.passes.models import Pass, Registration, TraceEvent, Update
+from app.passes.models import Pass, Registration, Update
 from app.passes.versions import APPLE, enqueue_updates
 from app.sql import typed_text
 
@@ -236,16 +236,11 @@ async def _note_accepted(
 async def _note_refused(
     session: AsyncSession, program_id: str, pass_id: str, version: int, reason: str, *, now: datetime
 ) -> None:
-    """Trace a push that failed, once for all its repetitions: it may be tried for days."""
-    newest = await session.scalar(
-        select(TraceEvent).where(TraceEvent.pass_id == pass_id).order_by(TraceEvent.id.desc()).limit(1)
+    """Trace a push that failed, once for all its repetitions."""
+    details = {"reason": reason}
+    await trace.record_once(
+        session, program_id, pass_id, trace.PUSH_REFUSED, version=version, details=details, now=now
     )
-    said = (trace.PUSH_REFUSED, version, {"reason": reason})
-    if newest is None or (newest.kind, newest.version, newest.details) != said:
-        details = {"reason": reason}
-        await trace.record(
-            session, program_id, [pass_id], trace.PUSH_REFUSED, version=version, details=details, now=now
-        )
 
 
 async def forget(session: AsyncSession, address: PushAddress, *, reason: str | None, now: datetime) -> int:

@@ -4,16 +4,18 @@ import hashlib
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import locked, new_id
+from app.job_queue import kinds
 from app.members.models import Member
-from app.passes import trace
+from app.passes import google_objects, trace
 from app.passes.models import Pass, PassLink, Update
-from app.passes.versions import APPLE, mark_changed
+from app.passes.versions import APPLE, GOOGLE, mark_changed
 
 
 class UnknownPass(Exception):
@@ -24,8 +26,15 @@ class UnknownLink(Exception):
     """This link was never given out, was revoked, or is past its date."""
 
 
-async def issue(session: AsyncSession, member: Member, *, template: str, now: datetime) -> Pass:
-    """Issue a pass to a member, at version 1. The wallets are owed nothing yet."""
+async def issue(
+    session: AsyncSession,
+    member: Member,
+    *,
+    template: str,
+    now: datetime,
+    wallets: Collection[str] = (APPLE,),
+) -> Pass:
+    """Issue a pass to a member, at version 1. Phones come for it; Google is owed it at once."""
     issued = Pass(
         id=new_id("pas"),
         program_id=member.program_id,
@@ -53,6 +62,8 @@ async def issue(session: AsyncSession, member: Member, *, template: str, now: da
     )
     await session.flush()
     await trace.record(session, member.program_id, [issued.id], trace.ISSUED, version=1, now=now)
+    if GOOGLE in wallets:
+        await google_objects.owe(session, issued, priority=kinds.LIVE, now=now)
     return issued
 
 
@@ -96,7 +107,8 @@ async def reissue(
         .values(revoked_at=now)
     )
     member = (await session.scalars(select(Member).where(Member.id == old.member_id))).one()
-    return await issue(session, member, template=old.template, now=now)
+    wallets = (await session.scalars(select(Update.wallet).where(Update.pass_id == old.id))).all()
+    return await issue(session, member, template=old.template, wallets=wallets, now=now)
 
 
 async def make_link(session: AsyncSession, issued: Pass, *, now: datetime) -> str:

@@ -3,6 +3,7 @@
 Member 1-* Pass 1-* PassLink           secret links in SMS
            Pass 1-* Registration       Apple-protocol devices that hold it
            Pass 1-* Update             by wallet: the version it must reach
+           Pass 1-0..1 GoogleObject    the same pass at Google, saved by somebody or not
            Pass 1-* TraceEvent         what happened, append-only
 """
 
@@ -105,6 +106,58 @@ class Update(Base):
             sqlite_where=text("wanted_version > sent_version"),
         ),
     )
+
+
+class GoogleClass(Base):
+    """A class at Google: what many objects share. Google can delete none, so rows are for ever too."""
+
+    __tablename__ = "google_classes"
+
+    class_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    resource: Mapped[str] = mapped_column(String(32))  # loyaltyClass | offerClass | ...
+    body_hash: Mapped[str] = mapped_column(String(64), default="")  # of what Google has; empty: nothing yet
+    leased_until: Mapped[datetime | None]  # somebody is writing it
+    written_at: Mapped[datetime | None]
+
+
+class GoogleObject(Base):
+    """A pass at Google: what was sent of it, and whether anybody holds it."""
+
+    __tablename__ = "google_objects"
+
+    pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), primary_key=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    object_id: Mapped[str] = mapped_column(String(255), unique=True)
+    class_id: Mapped[str] = mapped_column(String(255))
+    resource: Mapped[str] = mapped_column(String(32))  # loyaltyObject | offerObject | ...
+    sent: Mapped[dict[str, Any]]  # by field, the hash of what Google has: only what differs is sent
+    inserted_at: Mapped[datetime]
+    has_users: Mapped[bool] = mapped_column(default=False)  # somebody's phones hold it
+    saved_at: Mapped[datetime | None]  # the newest time each
+    removed_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]  # when Google was last asked who holds it
+    refusal: Mapped[str] = mapped_column(
+        String(400), default=""
+    )  # why Google did not take the newest version
+
+    __table_args__ = (Index("ix_google_objects_class_id", "class_id"),)
+
+
+class Ring(Base):
+    """Once that a pass made its holders' phones ring, or may have: kept for the budget of a day."""
+
+    __tablename__ = "rings"
+
+    pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), primary_key=True)
+    wallet: Mapped[str] = mapped_column(String(8), primary_key=True)
+    cause: Mapped[str] = mapped_column(String(8), primary_key=True)  # field | message
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)  # the version, or the message's id
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    purpose: Mapped[str] = mapped_column(String(16))  # live | campaign
+    at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_rings_at", "at"),)
 
 
 class TraceEvent(Base):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from sqlalchemy import BigInteger, String, select, update
+from sqlalchemy import BigInteger, Integer, String, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import UtcDateTime
@@ -15,6 +15,7 @@ from app.sql import typed_text
 
 # Longer than the slowest push (10 s) and its bookkeeping: so long does a dead worker's pass wait.
 LEASE = timedelta(seconds=15)
+GIVEN_UP = 1_000_000  # attempts of what waits for a person, or for the next change
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Taken:
     wallet: str
     program_id: str
     version: int
+    attempts: int  # failed ones before this
     targets: tuple[Target, ...]
 
 
@@ -59,6 +61,7 @@ _TYPES = {
     "pass_id": String(),
     "wallet": String(),
     "version": BigInteger(),
+    "attempts": Integer(),
     "now": UtcDateTime(),
     "until": UtcDateTime(),
 }
@@ -66,7 +69,7 @@ _TYPES = {
 _TAKE = typed_text(
     """UPDATE updates SET queued = false, leased_until = :until, touched_at = :now
     WHERE pass_id = :pass_id AND wallet = :wallet AND (leased_until IS NULL OR leased_until < :now)
-    RETURNING program_id, wanted_version, sent_version""",
+    RETURNING program_id, wanted_version, sent_version, attempts""",
     _TYPES,
 )
 _ASK_FOR_MORE = typed_text(
@@ -95,13 +98,22 @@ _FAILED = typed_text(
 )
 
 
-async def take(session: AsyncSession, pass_id: str, wallet: str, *, now: datetime) -> Taken | Idle | Busy:
-    """Take a pass for telling one wallet of it, alone, for as long as LEASE.
+_REFUSED = typed_text(
+    """UPDATE updates SET attempts = :attempts, leased_until = NULL, touched_at = :now
+    WHERE pass_id = :pass_id AND wallet = :wallet""",
+    _TYPES,
+)
+
+
+async def take(
+    session: AsyncSession, pass_id: str, wallet: str, *, now: datetime, lease: timedelta = LEASE
+) -> Taken | Idle | Busy:
+    """Take a pass for telling one wallet of it, alone, for as long as `lease`.
 
     Clears `queued` before reading, so a change after this commit enqueues anew.
     """
     which = {"pass_id": pass_id, "wallet": wallet}
-    row = (await session.execute(_TAKE, which | {"now": now, "until": now + LEASE})).one_or_none()
+    row = (await session.execute(_TAKE, which | {"now": now, "until": now + lease})).one_or_none()
     if row is None:
         leased_until: datetime | None = await session.scalar(_ASK_FOR_MORE, which)
         # None: it has finished just now.
@@ -110,7 +122,7 @@ async def take(session: AsyncSession, pass_id: str, wallet: str, *, now: datetim
         await session.execute(_RELEASE, which)
         return Idle.NOTHING_OWED
     targets = await _targets(session, pass_id, row.wanted_version) if wallet == APPLE else ()
-    return Taken(pass_id, wallet, row.program_id, row.wanted_version, targets)
+    return Taken(pass_id, wallet, row.program_id, row.wanted_version, row.attempts, targets)
 
 
 async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[Target, ...]:
@@ -133,6 +145,15 @@ async def mark_failed(session: AsyncSession, taken: Taken, *, now: datetime) -> 
     await session.execute(_FAILED, _which(taken) | {"now": now})
 
 
+async def mark_refused(session: AsyncSession, taken: Taken, *, for_good: bool, now: datetime) -> None:
+    """The wallet cannot use what it was sent; a change meanwhile has a job of its own.
+
+    `for_good`: no sweep finds it any more. It stays owed until a change, or a person, has it tried again.
+    """
+    attempts = GIVEN_UP if for_good else taken.attempts + 1
+    await session.execute(_REFUSED, _which(taken) | {"attempts": attempts, "now": now})
+
+
 def _which(taken: Taken) -> dict[str, object]:
     return {"pass_id": taken.pass_id, "wallet": taken.wallet}
 
@@ -151,6 +172,7 @@ async def sweep(
             Update.wallet == wallet,
             Update.wanted_version > Update.sent_version,
             Update.touched_at < now - silent_for,
+            Update.attempts < GIVEN_UP,
         )
         .order_by(Update.touched_at)
         .limit(limit)

@@ -26,6 +26,9 @@ ASKED = "asked"  # a device asked what is new
 FETCHED = "fetched"  # a device downloaded a version
 NOT_MODIFIED = "not_modified"  # a device was answered 304
 REFUSED = "refused"  # a request with a wrong token
+GOOGLE_INSERTED = "google_inserted"  # Google has the pass: its save link works
+GOOGLE_UPDATED = "google_updated"  # details: notify (rings | silent), why
+GOOGLE_REFUSED = "google_refused"  # details: reason
 VOIDED = "voided"
 RESTORED = "restored"
 
@@ -93,6 +96,24 @@ async def record_lines(session: AsyncSession, lines: Sequence[Line], *, now: dat
         if session.new or session.dirty:
             await session.flush()  # a pass made a moment ago may not be in the database yet
         await session.execute(_ADD, rows if len(rows) > 1 else rows[0])
+
+
+async def record_once(
+    session: AsyncSession,
+    program_id: str,
+    pass_id: str,
+    kind: str,
+    *,
+    version: int,
+    details: Details,
+    now: datetime,
+) -> None:
+    """Add a line unless the newest says the same: what fails may be tried for days."""
+    newest = await session.scalar(
+        select(TraceEvent).where(TraceEvent.pass_id == pass_id).order_by(TraceEvent.id.desc()).limit(1)
+    )
+    if newest is None or (newest.kind, newest.version, newest.details) != (kind, version, dict(details)):
+        await record(session, program_id, [pass_id], kind, version=version, details=details, now=now)
 
 
 async def story(session: AsyncSession, pass_id: str, *, limit: int = 200) -> list[TraceEvent]:

@@ -21,6 +21,7 @@ GOOGLE = "google"
 # By wallet, the job that brings it the newest version; and the one that does so for many passes.
 _JOBS = {APPLE: kinds.PUSH_APPLE, GOOGLE: kinds.UPDATE_GOOGLE}
 _CHUNK_JOBS = {APPLE: kinds.PUSH_APPLE_CHUNK}
+_BULK_JOBS = {GOOGLE: kinds.UPDATE_GOOGLE_BULK}  # one for each pass, in seats of their own
 CHUNK = 250  # passes of one job: what a dead worker makes another repeat, and half a second's work
 
 # Text, because every movement of points comes through here.
@@ -242,7 +243,8 @@ def _jobs(owed: Iterable[tuple[str, str]], *, priority: int) -> Iterator[tuple[s
             chunks = (pass_ids[start : start + CHUNK] for start in range(0, len(pass_ids), CHUNK))
             yield _CHUNK_JOBS[wallet], [{"pass_ids": ",".join(chunk)} for chunk in chunks]
         else:
-            yield _JOBS[wallet], [{"pass_id": pass_id} for pass_id in pass_ids]
+            kind = _BULK_JOBS.get(wallet, _JOBS[wallet]) if priority == kinds.BULK else _JOBS[wallet]
+            yield kind, [{"pass_id": pass_id} for pass_id in pass_ids]
 
 
 def _mark_in_steps(

@@ -181,6 +181,7 @@ OUTBOX_CHECKS = (
         _statement(
             "SELECT pass_id, wanted_version, sent_version FROM updates "
             "WHERE wanted_version > sent_version AND touched_at < :silent_since "
+            "AND attempts < 1000000 "  # outbox.GIVEN_UP: what waits for a person
             "ORDER BY touched_at LIMIT :mismatches_max"
         ),
     ),

@@ -1,4 +1,4 @@
-"""The world outside, on loopback sockets: Apple's push service and an SMS gateway, under a development CA.
+"""The world outside, on loopback sockets: Apple's push service, Google Wallet and an SMS gateway.
 
 The demo, the tests and the benchmarks all run in it. Real credentials change settings, not code.
 """
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from app.clock import Clock, utc_now
-from app.simulators import sms_gateway
+from app.simulators import google_wallet, sms_gateway
 from app.simulators.apns import ApnsFaults, ApnsSimulator
+from app.simulators.google_wallet import GoogleWalletSimulator
+from app.simulators.google_wallet.account import open_account
 from app.simulators.sms_gateway import SmsGateway
 from app.wallets.apple.dev_ca import DevelopmentCa
 
@@ -23,10 +25,11 @@ TEAM_IDENTIFIER = "DEMO000000"
 
 @dataclass(frozen=True)
 class World:
-    """What stands for Apple and the SMS gateway, and the settings that make Passbell use it."""
+    """What stands for Apple, Google and the SMS gateway, and the settings that make Passbell use it."""
 
     ca: DevelopmentCa
     apns: ApnsSimulator
+    google: GoogleWalletSimulator
     sms: SmsGateway
     settings: dict[str, Any]
 
@@ -52,10 +55,17 @@ async def simulated_world(
     )
     api_key = secrets.token_hex(16)
     gateway = SmsGateway(api_key=api_key)
-    async with apns.running() as push_address, sms_gateway.running(gateway) as sms_url:
+    account = open_account(folder)
+    google = GoogleWalletSimulator({account.email: account.public_key}, clock=clock)
+    async with (
+        apns.running() as push_address,
+        google_wallet.running(google) as google_url,
+        sms_gateway.running(gateway) as sms_url,
+    ):
         yield World(
             ca,
             apns,
+            google,
             gateway,
             {
                 "mode": "demo",
@@ -65,6 +75,10 @@ async def simulated_world(
                 "apns_host": push_address.host,
                 "apns_port": push_address.port,
                 "apns_ca_path": ca.root.certificate_path,
+                "google_issuer_id": google_wallet.ISSUER_ID,
+                "google_service_account_path": account.write(google_url),
+                "google_api_url": google_url,
+                "google_save_url": f"{google_url}/gp/v/save",
                 "sms_provider": "generic",
                 "sms_api_url": f"{sms_url}/messages",
                 "sms_api_key": api_key,

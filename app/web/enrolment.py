@@ -115,6 +115,7 @@ async def send(
         origin,
         link_url=services.settings.link_url,
         texts=services.texts,
+        wallets=services.wallets(program.country),
         now=now,
     )
     return _redirect(slug, language)

@@ -122,6 +122,19 @@ async def test_a_change_is_owed_to_each_wallet_the_pass_lives_in_by_its_own_job(
     assert owed.all() == [("apple", 2), ("apple", 2), ("google", 2)]
 
 
+async def test_a_campaigns_change_waits_in_a_job_of_its_own_at_google(session):
+    issued = await make_issued(session)
+    await owe_google(session, issued)
+
+    for priority in (kinds.BULK, kinds.LIVE):
+        await versions.mark_changed(
+            session, issued.program_id, [issued.id], because=BECAUSE, priority=priority, now=NOON
+        )
+
+    found = await jobs_by_kind(session)
+    assert (found["update_google"], found["update_google_bulk"]) == (1, 1)
+
+
 async def test_what_one_wallet_was_told_the_other_is_still_owed(session):
     issued = await make_issued(session)
     await owe_google(session, issued)

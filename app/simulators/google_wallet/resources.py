@@ -69,6 +69,10 @@ class Store:
         self._kinds[body["id"]] = kind
         self.writes += 1
 
+    def drop(self, resource_id: str) -> None:
+        """Lose a resource, which Google never does by itself: for what happens then."""
+        del self._bodies[resource_id], self._kinds[resource_id]
+
     def page(self, kind: str, query: Mapping[str, str]) -> Body:
         """One page of a list: of an issuer's classes, or of a class's objects."""
         wanted = query.get("issuerId", "") + "." if is_class(kind) else query.get("classId", "")

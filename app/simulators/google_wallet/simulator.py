@@ -72,12 +72,13 @@ class GoogleWalletSimulator:
         self.permitted = set(public_keys)  # a test takes one out: an account that is no user of the issuer
         self.keys = SigningKeys(clock())
         self.faults = Faults()
+        self.refuse_bodies = ""  # why every write is refused, as for a picture that is away
         self.quota = Quota(requests_per_second)
         self.store = Store()
         self.api = WalletApi(self.store, on_changed=self._on_changed, on_rang=self._on_rang)
         self.calls: list[Call] = []
         self._accounts: dict[str, Account] = {}
-        self._clock = clock
+        self.clock = clock
         self._callback_waits = callback_waits
         self._images = Images() if fetches_images else None
         self._posting: set[asyncio.Task[None]] = set()
@@ -102,7 +103,7 @@ class GoogleWalletSimulator:
 
         Raises Refused when the link is forged, not for Google Wallet, or names what does not exist.
         """
-        saved = self.api.saved_by_link(self._payload(save_link.rsplit("/", 1)[-1]), self._clock())
+        saved = self.api.saved_by_link(self._payload(save_link.rsplit("/", 1)[-1]), self.clock())
         for kind, object_id in saved:
             if object_id not in account.held:
                 account.held.append(object_id)
@@ -149,7 +150,7 @@ class GoogleWalletSimulator:
         shown = self.card(object_id).of_class
         title = str(shown.get("issuerName") or shown.get("programName") or "Google Wallet")
         text = "New message" if cause == "message" else "Your card was updated"
-        return Notification(object_id, cause, title, text, self._clock())
+        return Notification(object_id, cause, title, text, self.clock())
 
     def _call_back(self, event: Event, kind: str, object_id: str) -> None:
         body = self.store.get(kind, object_id)
@@ -157,7 +158,7 @@ class GoogleWalletSimulator:
         url = of_class.get("callbackOptions", {}).get("url") or self.api.callback_url
         if url is None:
             return
-        message = message_of(event, body["classId"], object_id, now=self._clock())
+        message = message_of(event, body["classId"], object_id, now=self.clock())
         posting = asyncio.create_task(self._post(url, self.keys.signed(ISSUER_ID, message)))
         self._posting.add(posting)
         posting.add_done_callback(self._posting.discard)
@@ -189,7 +190,7 @@ class GoogleWalletSimulator:
 
     async def _token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
-        return _json(self.tokens.answer(form, self._clock()))
+        return _json(self.tokens.answer(form, self.clock()))
 
     async def _rest(self, request: Request) -> Response:
         try:
@@ -214,7 +215,7 @@ class GoogleWalletSimulator:
         return _json(reply)
 
     async def _answer(self, call: Call) -> Reply:
-        now = self._clock()
+        now = self.clock()
         try:
             account = self.tokens.account_of(call.authorization, now)
             if account is None:
@@ -225,6 +226,8 @@ class GoogleWalletSimulator:
             self.calls.append(call)
             if account not in self.permitted:
                 raise Refused(403, "permissionDenied", f"Permission denied for issuer {ISSUER_ID}.")
+            if self.refuse_bodies and call.method != "GET":
+                raise bad_request(self.refuse_bodies, "invalidImage")
             if self._images:
                 await self._images.check(call.body or {})
             return self.api.answer(call, now)

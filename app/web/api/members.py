@@ -20,7 +20,7 @@ from app.web.api.idempotency import OnlyOnce
 from app.web.api.keys import MembersRead, MembersWrite
 from app.web.api.paging import Cursor, Limit
 from app.web.api.values import POINTS_MAX, Given, IdInPath, Name, Page, Taken, Time, Word, storable
-from app.web.dependencies import Now, Reading, Transaction
+from app.web.dependencies import FromServices, Now, Reading, Transaction
 
 router = APIRouter(tags=["members"])
 
@@ -123,7 +123,9 @@ class MemberOut(Given):
 
 
 @router.post("/members", status_code=201, summary="Add a member", responses={201: {"model": MemberOut}})
-async def create_member(wanted: NewMember, caller: MembersWrite, once: OnlyOnce, now: Now) -> Response:
+async def create_member(
+    wanted: NewMember, caller: MembersWrite, services: FromServices, once: OnlyOnce, now: Now
+) -> Response:
     """Add a person, with an account (the one of their phone, where it is known) and a pass."""
 
     async def work(session: AsyncSession) -> MemberOut:
@@ -158,7 +160,8 @@ async def create_member(wanted: NewMember, caller: MembersWrite, once: OnlyOnce,
                 now=now,
             )
         if wanted.issue_pass:
-            await issue(session, member, template=program.template, now=now)
+            wallets = services.wallets(program.country)
+            await issue(session, member, template=program.template, wallets=wallets, now=now)
         return await show(session, member)
 
     return await once.answer(caller, wanted, work, now=now)

@@ -138,7 +138,8 @@ async def issue_pass(
             there_are = ", ".join(sorted(services.templates))
             detail = f"there is no pass template {template}: there are {there_are}"
             raise Problem(422, "unknown_template", detail, pointer="/body/template")
-        return PassOut.of(await issue.issue(session, member, template=template, now=now))
+        wallets = services.wallets(program.country)
+        return PassOut.of(await issue.issue(session, member, template=template, wallets=wallets, now=now))
 
     return await once.answer(caller, wanted, work, now=now)
 
