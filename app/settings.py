@@ -242,6 +242,11 @@ class Settings(BaseSettings):
         10_000, ge=0, description="Recipients above which another key approves than the one that planned"
     )
 
+    # --- Webhooks ---
+    webhooks_may_be_private: bool = Field(
+        False, description="Call endpoints over http and in private networks too: for trials only"
+    )
+
     # --- Enrolment ---
     proof_of_work_cost: int = Field(
         50_000,

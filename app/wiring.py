@@ -16,6 +16,7 @@ from app import migrations
 from app.channels.email import EmailSender, open_email
 from app.channels.sms import SmsProvider
 from app.channels.sms.providers import open_provider
+from app.channels.webhooks import WebhookCaller
 from app.clock import Clock, Sleep, utc_now
 from app.crm.bitrix24.rest import Bitrix24Rest
 from app.db import Sessions, open_engine, open_read_engine, open_sessions
@@ -60,6 +61,7 @@ class Services:
     push_stop: PushStop  # pushes pause after our credentials were refused
     sms: SmsProvider
     email: EmailSender | None
+    webhooks: WebhookCaller
     bitrix24: Bitrix24Rest
     clock: Clock
     sleep: Sleep = asyncio.sleep
@@ -88,6 +90,7 @@ async def open_services(
     sms = open_provider(settings, receipt_url=receipts)
     pushers = open_pushers(settings, signer) if signer else None
     bitrix24 = Bitrix24Rest()
+    webhooks = WebhookCaller(may_be_private=settings.webhooks_may_be_private)
     try:
         yield Services(
             settings=settings,
@@ -106,6 +109,7 @@ async def open_services(
             push_stop=PushStop(),
             sms=sms,
             email=open_email(settings),
+            webhooks=webhooks,
             bitrix24=bitrix24,
             clock=clock,
             sleep=sleep,
@@ -113,6 +117,7 @@ async def open_services(
     finally:
         if google_api:
             await google_api.close()
+        await webhooks.close()
         await sms.close()
         await bitrix24.close()
         if pushers:

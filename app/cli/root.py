@@ -16,6 +16,7 @@ from app.cli.reconcile import reconcile
 from app.cli.serve import health_command, serve_command, worker_command
 from app.cli.settings import settings_app
 from app.cli.template import template_app
+from app.cli.webhooks import webhook_app
 from app.settings import BadSettings
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.command("health")(health_command)
 app.add_typer(program_app, name="program")
 app.add_typer(source_app, name="source")
 app.add_typer(inbox_app, name="inbox")
+app.add_typer(webhook_app, name="webhook")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(key_app, name="key")
 app.add_typer(account_app, name="account")

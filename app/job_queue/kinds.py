@@ -5,6 +5,7 @@ PUSH_APPLE_CHUNK = "push_apple_chunk"  # pass_ids, joined by commas: the same fo
 UPDATE_GOOGLE = "update_google"  # pass_id: bring Google's object of a pass to its newest version
 UPDATE_GOOGLE_BULK = "update_google_bulk"  # the same for a campaign: it has seats of its own to wait in
 SEND_MESSAGE = "send_message"  # message_id: hand an SMS or e-mail to its provider
+SEND_WEBHOOK = "send_webhook"  # delivery_id: try one delivery to an endpoint
 HANDLE_INBOUND = "handle_inbound"  # event_id: carry out what a source delivered
 BITRIX24_FOLLOW = "bitrix24_follow"  # event_id: tell the portal what became of its delivery
 BITRIX24_READ = "bitrix24_read"  # source_id, deal_id: read a deal that somebody looks at
@@ -21,4 +22,5 @@ NIGHTLY = "nightly"  # duty: what the clock asked for, by its name in jobs/night
 # Priorities: the higher first. A single change of a balance never waits for a campaign.
 LIVE = 100
 MESSAGE = 50
+WEBHOOK = 40
 BULK = 0

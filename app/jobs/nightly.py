@@ -20,6 +20,7 @@ from app.passes import budget
 from app.passes.models import DeviceLog
 from app.points import expire, tiers
 from app.points.reconcile import reconcile as prove
+from app.webhooks import deliveries
 from app.wiring import Services
 
 log = structlog.get_logger(__name__)
@@ -77,11 +78,12 @@ async def reconcile(services: Services) -> None:
 
 
 async def prune(services: Services) -> None:
-    """Drop what is past its use: proofs, limits at rest, phones' log lines, deliveries, stored answers."""
+    """Drop what is past its use: proofs, limits at rest, phones' log lines, deliveries both ways, answers."""
     now = services.clock()
     async with services.sessions.begin() as session:
         await proof.forget_expired(session, now=now)
         await rate_limits.forget_idle(session, now=now)
+        await deliveries.forget_old(session, now=now)
         await forget_handled(session, now=now)
         await budget.forget_old(session, now=now)
         await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)

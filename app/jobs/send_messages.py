@@ -5,6 +5,7 @@ later asks the provider what became of it, and never sends blindly again.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import structlog
 from sqlalchemy import select, update
@@ -17,6 +18,7 @@ from app.channels.sms import CannotAsk, OutcomeUnknown, SendResult, Sms
 from app.db import locked
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import JsonScalar, Retry
+from app.members import messages
 from app.members.models import Message
 from app.wiring import Services
 
@@ -58,6 +60,7 @@ async def give_up(services: Services, args: Mapping[str, JsonScalar]) -> None:
         message.state = "failed" if message.state == "queued" else "unknown"
         message.error = message.error or "given up: the provider could not be asked"
         channel, state = message.channel, message.state
+        await messages.tell(session, message, now=services.clock())
     log.error("message.given_up", message=message_id, state=state)
     _count(channel, state)
 
@@ -124,7 +127,8 @@ async def _hand_over(services: Services, message: Message) -> SendResult:
 
 async def _record(services: Services, message_id: str, *, state: str, error: str) -> None:
     async with services.sessions.begin() as session:
-        channel = await _set(session, message_id, state=state, error=error[:256])
+        now = services.clock()
+        channel = await _set(session, message_id, now=now, state=state, error=error[:256])
     _count(channel, "retried" if state == "queued" else state)
 
 
@@ -133,6 +137,7 @@ async def _record_sent(services: Services, message_id: str, result: SendResult) 
         channel = await _set(
             session,
             message_id,
+            now=services.clock(),
             state="sent",
             error=None,
             provider_id=result.provider_id,
@@ -144,13 +149,17 @@ async def _record_sent(services: Services, message_id: str, result: SendResult) 
     _count(channel, "sent")
 
 
-async def _set(session: AsyncSession, message_id: str, **values: object) -> str | None:
+async def _set(session: AsyncSession, message_id: str, *, now: datetime, **values: object) -> str | None:
     """Note what became of a message; its channel, or None where a receipt has overtaken us.
 
     What is delivered or failed for good stays so.
     """
     statement = update(Message).where(Message.id == message_id, Message.state == "sending").values(**values)
-    return await session.scalar(statement.returning(Message.channel))
+    message = await session.scalar(statement.returning(Message))
+    if message is None:
+        return None
+    await messages.tell(session, message, now=now)
+    return message.channel
 
 
 def _count(channel: str | None, outcome: str) -> None:

@@ -10,6 +10,7 @@ from app.jobs import (
     push_apple_chunk,
     run_campaign,
     send_messages,
+    send_webhooks,
     update_google,
 )
 from app.jobs.bitrix24 import work as bitrix24
@@ -47,6 +48,11 @@ def handlers(services: Services) -> dict[str, Registered]:
         ),
         kinds.RUN_CAMPAIGN: Registered(
             partial(run_campaign.run_campaign, services), on_hold=partial(run_campaign.give_up, services)
+        ),
+        kinds.SEND_WEBHOOK: Registered(
+            partial(send_webhooks.send_webhook, services),
+            send_webhooks.RETRY,
+            concurrency_limit=send_webhooks.AT_ONCE,
         ),
         kinds.NIGHTLY: Registered(partial(nightly.do, services)),
         **bitrix24.handlers(services),

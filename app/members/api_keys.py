@@ -32,6 +32,8 @@ SCOPES = (
     "messages:read",
     "messages:write",
     "devices:read",
+    "webhooks:read",
+    "webhooks:write",
     "sources:read",
     "sources:write",
     "inbox:read",

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import new_id
 from app.job_queue import enqueue, kinds
 from app.members.models import Message
+from app.webhooks.announce import announce
 
 Channel = Literal["sms", "email"]
 
@@ -63,7 +64,23 @@ async def note_receipts(
             update(Message)
             .where(Message.provider == provider, Message.provider_id == provider_id, Message.state == "sent")
             .values(state=state, error=error, delivered_at=now if state == "delivered" else None)
-            .returning(Message.id)
+            .returning(Message)
         )
-        known += len((await session.scalars(statement)).all())
+        for message in await session.scalars(statement):
+            known += 1
+            await tell(session, message, now=now)
     return known
+
+
+async def tell(session: AsyncSession, message: Message, *, now: datetime) -> None:
+    """Tell other systems what became of a message, where that is final or on its way."""
+    if message.state not in ("sent", "delivered", "failed"):
+        return
+    data = {
+        "message_id": message.id,
+        "member_id": message.member_id,
+        "channel": message.channel,
+        "purpose": message.purpose,
+        "error": message.error,
+    }
+    await announce(session, message.program_id, f"message.{message.state}", data, now=now)

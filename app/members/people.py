@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import locked, new_id, upsert
 from app.members.models import Account, ExternalId, Member, Program, Tier
+from app.webhooks.announce import announce
 
 EXTERNAL_ID_PREFIX = "ext:"
 _CARD_NUMBER_TRIES = 8
@@ -139,7 +140,13 @@ async def add_member(
         await session.flush()
     except IntegrityError as error:  # another request took the number since we looked
         raise CardNumberTaken("the card number belongs to another member") from error
+    await announce(session, program.id, "member.enrolled", _told(member), now=now)
     return member
+
+
+def _told(member: Member) -> dict[str, Any]:
+    """A member as other systems are told: ids only, what a person is called is asked for with a key."""
+    return {"member_id": member.id, "account_id": member.account_id, "card_number": member.card_number}
 
 
 async def add_external_ids(

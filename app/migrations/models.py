@@ -9,5 +9,17 @@ from app.inbox import models as inbox
 from app.members import models as members
 from app.passes import models as passes
 from app.points import models as points
+from app.webhooks import models as webhooks
 
-__all__ = ["Base", "campaigns", "deals", "enrolment", "inbox", "members", "passes", "points", "rate_limits"]
+__all__ = [
+    "Base",
+    "campaigns",
+    "deals",
+    "enrolment",
+    "inbox",
+    "members",
+    "passes",
+    "points",
+    "rate_limits",
+    "webhooks",
+]

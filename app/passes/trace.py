@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import new_id
 from app.passes.models import TraceEvent
+from app.webhooks.announce import announce, is_heard
 
 Details = Mapping[str, str | int | None]
 
@@ -32,6 +33,9 @@ GOOGLE_REFUSED = "google_refused"  # details: reason
 VOIDED = "voided"
 RESTORED = "restored"
 
+
+# What other systems are told of.
+ANNOUNCED = frozenset({ISSUED, INSTALLED, UNINSTALLED, VOIDED, RESTORED})
 
 # The table, not the class: the ORM's bulk insert costs four times as much, and this is in every request.
 _ADD = insert(cast(Table, TraceEvent.__table__))
@@ -96,6 +100,10 @@ async def record_lines(session: AsyncSession, lines: Sequence[Line], *, now: dat
         if session.new or session.dirty:
             await session.flush()  # a pass made a moment ago may not be in the database yet
         await session.execute(_ADD, rows if len(rows) > 1 else rows[0])
+    for line in lines:
+        if line.kind in ANNOUNCED and await is_heard(session, line.program_id):
+            data = {"pass_id": line.pass_id} | dict(line.details)
+            await announce(session, line.program_id, f"pass.{line.kind}", data, now=now)
 
 
 async def record_once(

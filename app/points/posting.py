@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import new_id
 from app.members.models import Account, Member
 from app.passes.versions import mark_account_changed
+from app.points.announcing import listening, tell
 from app.points.entries import EntryView, entry_of_event, reversal_of
 from app.points.movements import Movement, Written, write
 from app.points.refusals import (
@@ -59,10 +60,14 @@ async def post(session: AsyncSession, movement: Movement) -> Posted:
     if session.new or session.dirty:
         await session.flush()  # an account made a moment ago may not be in the database yet
     entry_id = new_id("ent")
+    listened = await listening(session, movement)
     for _ in range(ATTEMPTS_MAX):
         written = await session.run_sync(lambda sync: write(sync.connection(), entry_id, movement))
         if written is not None:
-            return Posted(_line(entry_id, movement, written), repeated=False)
+            line = _line(entry_id, movement, written)
+            if listened is not None:
+                await tell(session, line, listened)
+            return Posted(line, repeated=False)
         if (first := await _first_of(session, movement)) is not None:
             return first
         # What stood in the way is gone, and the account is ours now: the next attempt decides.

@@ -16,6 +16,7 @@ from sqlalchemy.orm import aliased
 from app.db import locked
 from app.members.models import Account, Program, Tier
 from app.passes.versions import mark_account_changed
+from app.points.announcing import tell_tier
 from app.points.models import Entry
 from app.points.refusals import UnknownAccount, UnknownTier
 
@@ -111,7 +112,8 @@ async def _recount(session: AsyncSession, account: Account, *, since: datetime, 
 async def _give(session: AsyncSession, account: Account, tier_id: str | None, *, now: datetime) -> None:
     if account.tier_id == tier_id:
         return
-    account.tier_id = tier_id
+    before, account.tier_id = account.tier_id, tier_id
     await session.flush()
+    await tell_tier(session, account.program_id, account.id, before, tier_id, now=now)
     because = {"kind": "tier", "tier_id": tier_id or ""}
     await mark_account_changed(session, account.program_id, account.id, because=because, now=now)

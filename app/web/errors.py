@@ -22,6 +22,7 @@ from app.passes.issue import UnknownLink, UnknownPass
 from app.points import amounts, refusals
 from app.web.database_errors import CANNOT_CONNECT, was_away, was_busy
 from app.web.rendering import PageNotFound, error_page, is_for_people
+from app.webhooks import endpoints
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,9 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     segments.NoSuchCsv: (422, "invalid_csv"),
     api_keys.UnknownApiKey: (404, "unknown_api_key"),
     api_keys.UnknownScope: (422, "unknown_scope"),
+    endpoints.UnknownEndpoint: (404, "unknown_endpoint"),
+    endpoints.UnknownDelivery: (404, "unknown_delivery"),
+    endpoints.BadEndpoint: (422, "invalid_endpoint"),
     sources.UnknownSource: (404, "unknown_source"),
     sources.BadSource: (422, "invalid_source"),
     sources.SlugTaken: (409, "slug_taken"),

@@ -15,6 +15,7 @@ from app.web.api import (
     sources,
     templates,
     transactions,
+    webhooks,
 )
 from app.web.errors import MEDIA_TYPE
 
@@ -56,5 +57,6 @@ for resource in (
     campaigns,
     sources,
     inbox,
+    webhooks,
 ):
     router.include_router(resource.router)

@@ -108,6 +108,8 @@ MessagesWrite = Annotated[Caller, Security(_authorized, scopes=["messages:write"
 DevicesRead = Annotated[Caller, Security(_authorized, scopes=["devices:read"])]
 SegmentsRead = Annotated[Caller, Security(_authorized, scopes=["segments:read"])]
 SegmentsWrite = Annotated[Caller, Security(_authorized, scopes=["segments:write"])]
+WebhooksRead = Annotated[Caller, Security(_authorized, scopes=["webhooks:read"])]
+WebhooksWrite = Annotated[Caller, Security(_authorized, scopes=["webhooks:write"])]
 SourcesRead = Annotated[Caller, Security(_authorized, scopes=["sources:read"])]
 SourcesWrite = Annotated[Caller, Security(_authorized, scopes=["sources:write"])]
 InboxRead = Annotated[Caller, Security(_authorized, scopes=["inbox:read"])]

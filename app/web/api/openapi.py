@@ -36,6 +36,7 @@ _TAGS = {
     "transactions": "Moving points. Every movement changes the passes and rings the phones.",
     "passes": "Wallet passes: issue, void, replace, send, and the story of each.",
     "messages": "SMS and e-mails to people, and what became of them.",
+    "webhooks": "Telling other systems what happens: signed deliveries, or a feed to fetch.",
     "sources": "CRMs, shops and tills that deliver events to `/hooks/{slug}`.",
     "inbox": "What sources delivered: what became of it, and handling it once more.",
     "templates": "How passes look. Templates are folders on the server; here they are read.",

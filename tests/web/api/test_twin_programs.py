@@ -28,6 +28,8 @@ from app.passes.models import DeviceLog, Pass, PassLink, Registration, TraceEven
 from app.points import ledger
 from app.points.models import Entry, Lot
 from app.web.api.openapi import document
+from app.webhooks import endpoints
+from app.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.make import NOON, make_account, make_member, make_program, make_tier
 
 SHARED = ("/api/v1/templates", "/api/v1/templates/{name}")  # folders on the server, of all programmes
@@ -38,6 +40,8 @@ TABLES: tuple[type[Any], ...] = (
     TraceEvent,
     Segment,
     SegmentMember,
+    WebhookEndpoint,
+    WebhookDelivery,
     Campaign,
     Plan,
     Recipient,
@@ -73,6 +77,9 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "resend_message": [{"may_arrive_twice": True}],
     "add_source": [{"kind": "generic", "slug": "new", "settings": MAPPING}],
     "change_source": [{"name": "Till"}],
+    "add_endpoint": [{"url": "https://example.com/in"}],
+    "change_endpoint": [{"description": "CRM"}],
+    "acknowledge_events": [{"event_ids": ["evt_1"]}],
 }
 
 
@@ -171,6 +178,17 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         )
         delivered = await _rested_delivery(session, source)
         campaign_ids, plan_hash = await _campaigns(session, program)
+        endpoint, _ = await endpoints.add(
+            session,
+            b"k" * 32,
+            program.id,
+            url="https://example.com/",
+            event_types=["*"],
+            description=program.slug,
+            may_be_plain=False,
+            now=NOON,
+        )
+        told = await endpoints.try_out(session, endpoint, now=NOON)
         session.add(DeviceLog(id=new_id("log"), line=f"no answer for {held.serial_number}", at=NOON))
         _, key = await api_keys.create_key(session, program.id, name="till", scopes=["*"], now=NOON)
     names = {
@@ -188,6 +206,8 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         "serial_number": held.serial_number,
         "source_id": source.id,
         "event_id": delivered,
+        "endpoint_id": endpoint.id,
+        "delivery_id": told.id,
     }
     return Twin(program.id, key, names)
 

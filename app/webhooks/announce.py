@@ -1,0 +1,94 @@
+"""Writing down that something happened, in the caller's transaction, if anybody listens.
+
+Nearly always nobody does, and movements of points are many: so a process remembers for two seconds which
+programmes have listeners. A new endpoint hears of everything that happens later than that.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import new_id
+from app.job_queue import enqueue_many, kinds
+from app.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from app.webhooks.types import EVERY_TYPE
+
+BELIEVED_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    until: float
+    programs: frozenset[str]
+
+
+_seen: WeakKeyDictionary[Engine | Connection, _Seen] = WeakKeyDictionary()
+
+
+async def is_heard(session: AsyncSession, program_id: str | None = None) -> bool:
+    """Whether anybody listens to this programme, or to any. Costs nothing most of the time."""
+    bind = session.get_bind()
+    seen = _seen.get(bind)
+    if seen is None or seen.until < time.monotonic():
+        query = select(WebhookEndpoint.program_id).where(WebhookEndpoint.state == "active").distinct()
+        programs = frozenset(await session.scalars(query))
+        seen = _seen[bind] = _Seen(time.monotonic() + BELIEVED_SECONDS, programs)
+    return program_id in seen.programs if program_id else bool(seen.programs)
+
+
+def look_again(session: AsyncSession) -> None:
+    """Forget who listens: this process's next event asks the database."""
+    _seen.pop(session.get_bind(), None)
+
+
+async def announce(
+    session: AsyncSession, program_id: str, kind: str, data: Mapping[str, Any], *, now: datetime
+) -> None:
+    """Tell those who listen to events of this type (a name of types.py); nobody, nothing written."""
+    if not await is_heard(session, program_id):
+        return
+    query = select(WebhookEndpoint).where(
+        WebhookEndpoint.program_id == program_id, WebhookEndpoint.state == "active"
+    )
+    endpoints = [each for each in await session.scalars(query) if {kind, EVERY_TYPE} & set(each.event_types)]
+    if endpoints:
+        await write(session, program_id, kind, data, endpoints, now=now)
+
+
+async def write(
+    session: AsyncSession,
+    program_id: str,
+    kind: str,
+    data: Mapping[str, Any],
+    endpoints: list[WebhookEndpoint],
+    *,
+    now: datetime,
+) -> list[WebhookDelivery]:
+    """An event for these endpoints, and the jobs that deliver it."""
+    event = WebhookEvent(id=new_id("evt"), program_id=program_id, type=kind, data=dict(data), at=now)
+    session.add(event)
+    await session.flush()
+    deliveries = [
+        WebhookDelivery(
+            id=new_id("whd"),
+            program_id=program_id,
+            endpoint_id=each.id,
+            event_id=event.id,
+            state="waiting",
+            attempts=0,
+            next_at=now if each.url else None,
+        )
+        for each in endpoints
+    ]
+    session.add_all(deliveries)
+    await session.flush()
+    called = {each.id for each in endpoints if each.url}
+    jobs = [{"delivery_id": each.id} for each in deliveries if each.endpoint_id in called]
+    await enqueue_many(session, kinds.SEND_WEBHOOK, jobs, priority=kinds.WEBHOOK)
+    return deliveries
