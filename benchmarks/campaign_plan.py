@@ -16,7 +16,7 @@ from sqlalchemy import text
 from app import migrations
 from app.campaigns import drafts, plan
 from app.db import open_engine, open_sessions
-from benchmarks._program import POSTGRES, report
+from benchmarks._program import POSTGRES, cpu_seconds, report
 from tests.make import NOON, make_program
 
 # Every third has no phone with the card, and half of those a number and a consent.
@@ -94,13 +94,16 @@ async def run(members: int) -> None:
         await filling.close()
 
         before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         async with sessions.begin() as session:
+            backend = int(await session.scalar(text("SELECT pg_backend_pid()")) or 0)
+            server_started = cpu_seconds(backend)
             campaign = await drafts.create(
                 session, program.id, name="bench", definition=_DEFINITION, by="bench", now=NOON
             )
             made = await plan.make(session, campaign, {"coffee": ""}, by="bench", now=NOON)
-        took = time.perf_counter() - started
+            server_took = cpu_seconds(backend) - server_started
+        took, cpu_took = time.perf_counter() - started, time.process_time() - cpu_started
         async with sessions() as session:
             size = await session.scalar(text("SELECT pg_total_relation_size('recipients')"))
         report(
@@ -110,6 +113,8 @@ async def run(members: int) -> None:
             database="postgresql",
             members=members,
             recipients=made.recipients,
+            cpu_s=round(cpu_took, 1),
+            server_cpu_s=round(server_took, 1),
             by_route=made.totals["by_route"],
             sms_parts=made.totals["sms"]["parts"],
             rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),

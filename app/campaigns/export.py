@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.campaigns import results
 from app.campaigns.definition import Definition, parse
 from app.campaigns.models import Campaign, Plan, Recipient
 from app.campaigns.wording import render
@@ -114,6 +115,28 @@ async def as_csv(sessions: Sessions, campaign_id: str) -> AsyncGenerator[str]:
             yield "".join(row_of([line[name] for name in COLUMNS]) for line in found)
             after = int(found[-1]["position"] or 0)
         if len(found) < PAGE:
+            return
+
+
+RESULT_COLUMNS = (
+    *("position", "member_id", "variant", "wallet", "language", "route", "state", "reason"),
+    *results.STEPS[2:],
+)
+
+
+async def results_as_csv(sessions: Sessions, campaign_id: str, *, now: datetime) -> AsyncGenerator[str]:
+    """What became of each recipient: 1 for every step that the evidence shows."""
+    yield row_of(RESULT_COLUMNS)
+    after = 0
+    while True:
+        async with sessions() as session:
+            campaign = await session.get_one(Campaign, campaign_id)
+            plan = await session.get_one(Plan, campaign.plan_id)
+            found = await results.lines(session, campaign, plan, after=after, limit=PAGE, now=now)
+        if found:
+            yield "".join(row_of([line[name] for name in RESULT_COLUMNS]) for line in found)
+        after += PAGE
+        if after >= plan.recipients:
             return
 
 

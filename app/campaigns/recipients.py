@@ -65,7 +65,7 @@ async def freeze(
     session: AsyncSession, freezing: Freezing, audience: ColumnElement[bool], *, zones: set[str]
 ) -> None:
     """Write the recipients of a plan, positions from 1, members of one account side by side."""
-    await _take_time(session)
+    await take_time(session)
     columns = [
         *("member_id", "account_id", "zone", "language", "wallet", "variant", "facts", "route", "reason"),
         *("state", "plan_id", "position", "program_id", "campaign_id"),
@@ -235,7 +235,7 @@ def _facts(session: AsyncSession) -> Facts:
     return facts_spelling(session.get_bind().dialect.name)
 
 
-async def _take_time(session: AsyncSession) -> None:
+async def take_time(session: AsyncSession) -> None:
     """Lift the server's limit on a statement, in this transaction: a million rows take their time."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(text("SET LOCAL statement_timeout = '300s'"))

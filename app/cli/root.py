@@ -4,6 +4,7 @@ import typer
 
 from app.cli.accounts import account_app
 from app.cli.api_keys import key_app
+from app.cli.campaigns import campaign_app
 from app.cli.database import migrate
 from app.cli.demo import demo_command
 from app.cli.doctor import doctor_command
@@ -37,6 +38,7 @@ app.add_typer(jobs_app, name="jobs")
 app.add_typer(key_app, name="key")
 app.add_typer(account_app, name="account")
 app.add_typer(pass_app, name="pass")
+app.add_typer(campaign_app, name="campaign")
 app.add_typer(template_app, name="template")
 app.add_typer(settings_app, name="settings")
 app.command("migrate")(migrate)

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.web.api import (
     accounts,
+    campaign_results,
     campaigns,
     devices,
     inbox,
@@ -54,6 +55,7 @@ for resource in (
     devices,
     programs,
     segments,
+    campaign_results,
     campaigns,
     sources,
     inbox,

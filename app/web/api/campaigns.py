@@ -5,23 +5,22 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal, cast
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.campaigns import approval, drafts, export, steering
+from app.campaigns import approval, drafts, steering
 from app.campaigns.models import Campaign, Plan
-from app.members.models import Program
 from app.wallets.templates.fingerprint import fingerprint
 from app.web.api import paging
+from app.web.api.campaign_results import plan_of
 from app.web.api.idempotency import OnlyOnce
 from app.web.api.keys import ApprovalsWrite, CampaignsRead, CampaignsWrite
 from app.web.api.paging import Cursor, Limit
 from app.web.api.values import Given, IdInPath, Name, Page, Taken, Time, Word
 from app.web.dependencies import FromServices, Now, Reading, Transaction
-from app.web.errors import Problem
 from app.wiring import Services
 
 router = APIRouter(tags=["campaigns"])
@@ -128,31 +127,6 @@ class PlanOut(Given):
     expires_at: Time
 
 
-class RecipientOut(Given):
-    """What one member reads and gets, and what became of it."""
-
-    position: int
-    member_id: str
-    language: str
-    wallet: str
-    route: str
-    variant: str
-    state: str
-    reason: str
-    message_before: str | None
-    message_after: str | None
-    points_before: int | None
-    points_after: int | None
-    version: int | None
-    done_at: str | None
-
-
-class RecipientsOut(Given):
-    object: Literal["list"] = "list"
-    data: list[RecipientOut]
-    next_position: int | None = Field(description="Send it as `after` for the next ones")
-
-
 @router.post(
     "/campaigns", status_code=201, summary="Draft a campaign", responses={201: {"model": CampaignOut}}
 )
@@ -206,7 +180,7 @@ async def plan_campaign(campaign_id: IdInPath, caller: CampaignsWrite, session: 
 
 @router.get("/campaigns/{campaign_id}/plan", summary="What a campaign would do")
 async def get_plan(campaign_id: IdInPath, caller: CampaignsRead, session: Reading) -> PlanOut:
-    plan = await _plan(session, await drafts.by_id(session, caller.program_id, campaign_id))
+    plan = await plan_of(session, await drafts.by_id(session, caller.program_id, campaign_id))
     return PlanOut(
         id=plan.id,
         campaign_id=plan.campaign_id,
@@ -217,41 +191,6 @@ async def get_plan(campaign_id: IdInPath, caller: CampaignsRead, session: Readin
         created_by=plan.created_by,
         created_at=plan.created_at,
         expires_at=plan.expires_at,
-    )
-
-
-@router.get("/campaigns/{campaign_id}/recipients", summary="Whom a campaign tells what")
-async def list_recipients(
-    campaign_id: IdInPath,
-    caller: CampaignsRead,
-    session: Reading,
-    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
-    limit: Limit = paging.LIMIT_DEFAULT,
-) -> RecipientsOut:
-    """The text each member reads and the change of the pass: before it happens what would, later what did."""
-    campaign = await drafts.by_id(session, caller.program_id, campaign_id)
-    plan = await _plan(session, campaign)
-    program = await session.get_one(Program, campaign.program_id)
-    found = await export.lines(session, program, campaign, plan, after=after, limit=limit)
-    data = [RecipientOut.model_validate(line) for line in found]
-    return RecipientsOut(data=data, next_position=data[-1].position if len(data) == limit else None)
-
-
-@router.get(
-    "/campaigns/{campaign_id}/recipients.csv",
-    summary="All recipients as CSV",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-)
-async def export_recipients(
-    campaign_id: IdInPath, caller: CampaignsRead, services: FromServices, session: Reading
-) -> StreamingResponse:
-    campaign = await drafts.by_id(session, caller.program_id, campaign_id)
-    await _plan(session, campaign)
-    return StreamingResponse(
-        export.as_csv(services.read_sessions, campaign.id),
-        media_type="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{campaign.id}.csv"'},
     )
 
 
@@ -341,11 +280,3 @@ async def _progress(services: Services, campaign_id: str) -> AsyncGenerator[byte
         if campaign.state not in ("planning", "approved", "running"):
             return
         await asyncio.sleep(PROGRESS_SECONDS)
-
-
-async def _plan(session: AsyncSession, campaign: Campaign) -> Plan:
-    if campaign.plan_id is None:
-        raise Problem(
-            404, "not_planned", f"campaign {campaign.id} has no plan: POST /campaigns/.../plan first"
-        )
-    return await session.get_one(Plan, campaign.plan_id)
