@@ -27,6 +27,7 @@ START_SECONDS = 60
 
 # Chromium logs every answer of 4xx as a failed resource: a form shown again, a card with too few points.
 REFUSAL = re.compile(r"status of (409|422) ")
+NO_NETWORK = re.compile(r"net::ERR_(FAILED|INTERNET_DISCONNECTED)")
 
 SLOW_STATEMENT = "kept the event loop"
 
@@ -83,7 +84,13 @@ def open_page(browser: Browser, demo: Demo, viewport: Viewport) -> Iterator[Open
         if message.type in ("error", "warning") and not REFUSAL.search(message.text):
             troubles.append(message.text)
 
-    def open_path(path: str, *, user_agent: str | None = None, bypass_csp: bool = False) -> Page:
+    def note_but_the_network(message: ConsoleMessage) -> None:
+        if not NO_NETWORK.search(message.text):
+            note(message)
+
+    def open_path(
+        path: str, *, user_agent: str | None = None, bypass_csp: bool = False, goes_offline: bool = False
+    ) -> Page:
         context = browser.new_context(
             base_url=demo.url,
             viewport={"width": viewport.width, "height": viewport.height},
@@ -93,7 +100,7 @@ def open_page(browser: Browser, demo: Demo, viewport: Viewport) -> Iterator[Open
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
-        context.on("console", note)
+        context.on("console", note_but_the_network if goes_offline else note)
         context.on("weberror", lambda error: troubles.append(str(error.error)))
         page = context.new_page()
         page.goto(path)

@@ -33,7 +33,7 @@ def test_a_till_can_scan_the_card_and_nothing_sticks_out(open_page: OpenPage, de
 @pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
 def test_the_card_is_there_without_a_network_and_says_from_when(open_page: OpenPage, demo: Demo, number):
     link = demo.member("Vera Underground", number)["link"]
-    page = open_page(f"{link}/card?lang=en")
+    page = open_page(f"{link}/card?lang=en", goes_offline=True)
     expect(page.locator("html[data-kept]")).to_be_attached()
 
     page.context.set_offline(True)
