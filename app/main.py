@@ -25,6 +25,7 @@ from app.web import (
     pass_page,
     sms_receipts,
     web_card,
+    web_card_push,
 )
 from app.web.api import quick_transactions
 from app.web.api.openapi import OPENAPI_URL, describe
@@ -63,7 +64,18 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     errors.add_error_handlers(app)
     passkit = apple_passkit.routes()
     app.router.routes.extend(passkit)
-    for each in (api, deal_tab, health, docs_page, enrolment, pass_images, pass_page, sms_receipts, web_card):
+    for each in (
+        api,
+        deal_tab,
+        health,
+        docs_page,
+        enrolment,
+        pass_images,
+        pass_page,
+        sms_receipts,
+        web_card,
+        web_card_push,
+    ):
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
     direct = [*passkit, *quick_transactions.routes(), *crm_webhooks.routes()]

@@ -171,6 +171,16 @@ class Settings(BaseSettings):
     pass2u_url: str = Field("https://api.passesalliance.com", description="Pass2U for Android")
     pass2u_api_key: SecretStr | None = Field(None, description="Its key; without one its phones hear nothing")
 
+    web_push_hosts: Annotated[list[str], NoDecode] = Field(
+        default_factory=lambda: [
+            "fcm.googleapis.com",
+            "updates.push.services.mozilla.com",
+            "*.push.apple.com",
+            "*.notify.windows.com",
+        ],
+        description="Comma-separated push services of browsers that web cards may use; no other is called",
+    )
+
     # --- SMS ---
     sms_provider: Literal["console", "generic", "smsc", "smsaero", "mobizon", "twilio"] = Field(
         "console", description="Which gateway sends; console prints, for trying things out"
@@ -270,7 +280,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value
 
-    @field_validator("trusted_proxies", "google_unavailable_countries", mode="before")
+    @field_validator("trusted_proxies", "google_unavailable_countries", "web_push_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

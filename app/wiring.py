@@ -31,6 +31,8 @@ from app.wallets.google.api import GoogleApi
 from app.wallets.google.service_account import load_service_account
 from app.wallets.google.wallet import GoogleWallet
 from app.wallets.templates import PassTemplate, load_templates
+from app.wallets.web.encryption import Vapid
+from app.wallets.web.push import WebPush
 
 TEXTS = Path(__file__).parent / "web" / "texts"
 
@@ -57,6 +59,7 @@ class Services:
     apple: AppleWallet | None
     google: GoogleWallet | None  # None until an issuer and its service account are set
     google_api: GoogleApi | None
+    web_push: WebPush
     pushers: PassPushers | None
     push_stop: PushStop  # pushes pause after our credentials were refused
     sms: SmsProvider
@@ -89,6 +92,7 @@ async def open_services(
     receipts = f"{settings.public_url}/hooks/sms/{receipt_token(settings, secret_key)}"
     sms = open_provider(settings, receipt_url=receipts)
     pushers = open_pushers(settings, signer) if signer else None
+    web_push = _open_web_push(settings, secret_key)
     bitrix24 = Bitrix24Rest()
     webhooks = WebhookCaller(may_be_private=settings.webhooks_may_be_private)
     try:
@@ -105,6 +109,7 @@ async def open_services(
             apple=_open_apple(settings, signer, templates) if signer else None,
             google=google,
             google_api=google_api,
+            web_push=web_push,
             pushers=pushers,
             push_stop=PushStop(),
             sms=sms,
@@ -119,6 +124,7 @@ async def open_services(
             await google_api.close()
         await webhooks.close()
         await sms.close()
+        await web_push.close()
         await bitrix24.close()
         if pushers:
             await pushers.close()
@@ -213,3 +219,9 @@ def _open_google_api(settings: Settings, google: GoogleWallet) -> GoogleApi:
         api_url=settings.google_api_url,
         batches=settings.google_batches,
     )
+
+
+def _open_web_push(settings: Settings, secret_key: bytes) -> WebPush:
+    is_public = settings.public_url.startswith("https://")
+    subject = settings.public_url if is_public else "mailto:trial@example.com"
+    return WebPush(Vapid(secret_key, subject=subject), settings.web_push_hosts)

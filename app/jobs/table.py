@@ -8,6 +8,7 @@ from app.jobs import (
     nightly,
     push_apple,
     push_apple_chunk,
+    push_web,
     run_campaign,
     send_messages,
     send_webhooks,
@@ -32,6 +33,7 @@ def handlers(services: Services) -> dict[str, Registered]:
             update_google.RETRY,
             concurrency_limit=update_google.SEATS,
         ),
+        kinds.PUSH_WEB: Registered(partial(push_web.push_web, services), push_web.RETRY),
         kinds.SEND_MESSAGE: Registered(
             partial(send_messages.send_message, services),
             send_messages.RETRY,
@@ -64,6 +66,7 @@ def crons(services: Services) -> list[Cron]:
     return [
         Cron("sweep", "* * * * *", partial(push_apple.sweep, services)),
         Cron("sweep_google", "* * * * *", partial(update_google.sweep, services)),
+        Cron("sweep_web", "* * * * *", partial(push_web.sweep, services)),
         *(
             Cron(duty, expression, partial(nightly.ask_for, services, duty))
             for duty, (expression, _) in nightly.DUTIES.items()

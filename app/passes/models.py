@@ -2,6 +2,7 @@
 
 Member 1-* Pass 1-* PassLink           secret links in SMS
            Pass 1-* Registration       Apple-protocol devices that hold it
+           Pass 1-* WebSubscription    browsers that keep its web card
            Pass 1-* Update             by wallet: the version it must reach
            Pass 1-0..1 GoogleObject    the same pass at Google, saved by somebody or not
            Pass 1-* TraceEvent         what happened, append-only
@@ -77,6 +78,24 @@ class Registration(Base):
     )
 
 
+class WebSubscription(Base):
+    """A browser that keeps the web card of a pass, and where it is pushed to."""
+
+    __tablename__ = "web_subscriptions"
+
+    endpoint_hash: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256, hex
+    pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), index=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    endpoint: Mapped[str] = mapped_column(String(1024))
+    p256dh: Mapped[str] = mapped_column(String(128))
+    auth: Mapped[str] = mapped_column(String(32))
+    language: Mapped[str] = mapped_column(String(8))
+    shown: Mapped[dict[str, Any]]  # by field, what its card said when it was last told
+    pushed_version: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
 class Update(Base):
     """The outbox: this wallet must reach this version of the pass. Ten changes make one push.
 
@@ -87,7 +106,7 @@ class Update(Base):
     __tablename__ = "updates"
 
     pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), primary_key=True)
-    wallet: Mapped[str] = mapped_column(String(8), primary_key=True)  # apple | google
+    wallet: Mapped[str] = mapped_column(String(8), primary_key=True)  # apple | google | web
     program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
     wanted_version: Mapped[int] = mapped_column(BigInteger)
     sent_version: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -23,6 +23,7 @@ CHANGED = "changed"  # details: because of what
 PUSH_ACCEPTED = "push_accepted"  # details: apns_id, device
 PUSH_REFUSED = "push_refused"  # details: reason
 DEVICE_GONE = "device_gone"
+WEB_SILENT = "web_silent"  # a web card was changed without a push; details: why
 ASKED = "asked"  # a device asked what is new
 FETCHED = "fetched"  # a device downloaded a version
 NOT_MODIFIED = "not_modified"  # a device was answered 304

@@ -17,9 +17,10 @@ from app.sqlite_driver import Turn
 
 APPLE = "apple"
 GOOGLE = "google"
+WEB = "web"
 
 # By wallet, the job that brings it the newest version; and the one that does so for many passes.
-_JOBS = {APPLE: kinds.PUSH_APPLE, GOOGLE: kinds.UPDATE_GOOGLE}
+_JOBS = {APPLE: kinds.PUSH_APPLE, GOOGLE: kinds.UPDATE_GOOGLE, WEB: kinds.PUSH_WEB}
 _CHUNK_JOBS = {APPLE: kinds.PUSH_APPLE_CHUNK}
 _BULK_JOBS = {GOOGLE: kinds.UPDATE_GOOGLE_BULK}  # one for each pass, in seats of their own
 CHUNK = 250  # passes of one job: what a dead worker makes another repeat, and half a second's work

@@ -43,6 +43,7 @@ async def show(
         token=token,
         card=card,
         version=issued.version,
+        push_key=services.web_push.vapid.public_key,
         is_voided=content.voided,
         images={slot: _image_url(token, issued, slot) for slot in ("logo", "strip") if slot in images},
         barcode=barcode_svg(card.barcode.format, card.barcode.message) if card.barcode else "",

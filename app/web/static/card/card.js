@@ -47,9 +47,59 @@ async function refresh() {
 async function start() {
   if ("serviceWorker" in navigator) {
     await navigator.serviceWorker.register(`${address}/worker.js`, { scope: `${address}/` });
-    await navigator.serviceWorker.ready;
+    await offerBell(await navigator.serviceWorker.ready);
     if (navigator.onLine) await keepCopy();
   }
+}
+
+/** The bell: a browser that can be pushed to is asked, and told no more when the person has enough. */
+async function offerBell(registration) {
+  if (!("PushManager" in window) || !("Notification" in window)) return;
+  const bell = document.querySelector("[data-bell]");
+  const note = document.querySelector("[data-bell-note]");
+
+  const draw = async () => {
+    const subscription = await registration.pushManager.getSubscription();
+    bell.textContent = subscription ? bell.dataset.on : bell.dataset.off;
+    bell.classList.toggle("quiet", subscription !== null);
+    note.hidden = subscription === null;
+    return subscription;
+  };
+  bell.addEventListener("click", async () => {
+    bell.disabled = true;
+    const subscription = await draw();
+    try {
+      await (subscription ? stopTelling(subscription) : startTelling(registration));
+      await draw();
+    } catch {
+      note.textContent = note.dataset.refused;
+      note.hidden = false;
+    }
+    bell.disabled = false;
+  });
+  await draw();
+  show(bell);
+}
+
+async function startTelling(registration) {
+  const key = card.dataset.pushKey.replaceAll("-", "+").replaceAll("_", "/");
+  const applicationServerKey = Uint8Array.from(atob(key), (each) => each.charCodeAt(0));
+  const subscription = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
+  const answer = await send("POST", subscription);
+  if (!answer.ok) {
+    await subscription.unsubscribe();
+    throw new Error(`the server answered ${answer.status}`);
+  }
+}
+
+async function stopTelling(subscription) {
+  await send("DELETE", { endpoint: subscription.endpoint });
+  await subscription.unsubscribe();
+}
+
+function send(method, body) {
+  const headers = { "Content-Type": "application/json" };
+  return fetch(`${address}/card/subscription`, { method, headers, body: JSON.stringify(body) });
 }
 
 const isInstalled = matchMedia("(display-mode: standalone)").matches || navigator.standalone === true;

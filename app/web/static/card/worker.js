@@ -35,3 +35,29 @@ async function freshFirst(request) {
     throw error;
   }
 }
+
+self.addEventListener("push", (event) => event.waitUntil(tell(event.data?.json() ?? {})));
+
+/** Keep the newest page, have open ones read themselves again, and say what changed. */
+async function tell({ title, body }) {
+  const pages = await self.clients.matchAll({ type: "window" });
+  for (const page of pages) page.postMessage("changed");
+  await freshFirst(new Request(home)).catch(() => null); // without a network the old copy stays
+  await self.registration.showNotification(title ?? "", {
+    body: body ?? "",
+    icon: `${home.pathname}/icon-192.png`,
+    tag: "card", // the newest takes the place of the one before
+    renotify: true,
+  });
+}
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(open());
+});
+
+async function open() {
+  const [page] = await self.clients.matchAll({ type: "window" });
+  if (page) await page.focus();
+  else await self.clients.openWindow(home);
+}
