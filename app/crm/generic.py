@@ -13,9 +13,11 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal, cast
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app import standard_webhooks
@@ -145,8 +147,14 @@ def parse(delivery: Delivery, settings: Mapping[str, Any]) -> Sequence[Event]:
 
 
 def _read(settings: Mapping[str, Any]) -> GenericSettings:
+    return _validated(orjson.dumps(settings))
+
+
+@lru_cache(maxsize=256)
+def _validated(settings: bytes) -> GenericSettings:
+    """The same for every delivery of a source: validating a mapping costs more than applying it."""
     try:
-        return GenericSettings.model_validate(settings)
+        return GenericSettings.model_validate_json(settings)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "settings"

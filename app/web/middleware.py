@@ -72,8 +72,10 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     counter.inc()
     histogram.observe(seconds)
     path: str = scope["path"]
-    # After a push every phone asks, and a line for each "nothing new" would cost more than its answer.
-    if status not in (204, 304) and path not in QUIET and not path.startswith("/static/"):
+    # After a push every phone asks, and a line for each "nothing new" would cost more than its answer. What a
+    # source delivers lies in the inbox with its time.
+    is_kept = status == 202 and path.startswith("/hooks/")
+    if status not in (204, 304) and not is_kept and path not in QUIET and not path.startswith("/static/"):
         log.info("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
 
 
