@@ -19,6 +19,9 @@ Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]  # ISO 3166
 Localised = dict[str, Annotated[str, StringConstraints(min_length=1, max_length=2000)]]  # by language
 
+# An origin as a content policy writes it: "https://school.example", "https://*.school.example".
+Site = Annotated[str, StringConstraints(pattern=r"^https?://(\*\.)?[a-z0-9.-]{1,253}(:(\*|[0-9]{1,5}))?$")]
+
 NAME_MAX = 128
 YES = "yes"  # what a ticked yes_no sends
 ANSWER_MAX = 500
@@ -96,6 +99,7 @@ class FormDefinition(_Strict):
     consents: tuple[ConsentText, ...]
     countries: tuple[Country, ...] = ()  # whose phone numbers may enrol; none: the programme's own
     theme: Theme = Field(default_factory=lambda: Theme.model_validate({}))
+    sites: tuple[Site, ...] = ()  # of the brand, which may show the form in a frame
 
     @model_validator(mode="after")
     def _is_whole(self) -> "FormDefinition":

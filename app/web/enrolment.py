@@ -195,6 +195,7 @@ def _page(
         status=status,
         program=program,
         definition=definition,
+        sites=definition.sites,
         theme_url=f"/join/{request.path_params['slug']}/theme.css?v={_digest(definition)}",
         **context,
     )

@@ -1,6 +1,7 @@
 """HTML pages: Jinja2 with autoescaping, texts in the reader's language, assets by content hash."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ LANGUAGE_NAMES = {"en": "English", "ru": "Русский", "kk": "Қазақша
 YEAR_SECONDS = 31_536_000
 FOR_EVER = f"public, max-age={YEAR_SECONDS}, immutable"
 PROBLEMS = {404: "not_found", 405: "not_found", 503: "unavailable"}  # texts under [problem]
+
+
+EMBED = "embed.js"  # the one script that belongs on other people's pages
 
 
 class PageNotFound(Exception):
@@ -69,9 +73,10 @@ def page(
     language: str,
     status: int = 200,
     languages: tuple[str, ...] = LANGUAGES,
+    sites: Sequence[str] = (),
     **context: object,
 ) -> HTMLResponse:
-    """A page in this language. Texts are `t("join.send")` in the template."""
+    """A page in this language, which these sites may frame. Texts are `t("join.send")` in the template."""
     html = _PAGES.get_template(name).render(
         t=partial(texts.get, language),
         language=language,
@@ -80,7 +85,8 @@ def page(
     )
     response = HTMLResponse(html, status)
     is_demo = request.app.state.services.settings.mode == "demo"
-    response.headers["Content-Security-Policy"] = DEMO_POLICY if is_demo else PUBLIC_POLICY
+    policy = DEMO_POLICY if is_demo else PUBLIC_POLICY
+    response.headers["Content-Security-Policy"] = framed_by(policy, sites)
     response.headers["Cache-Control"] = "no-store"
     if request.query_params.get("lang") == language:
         is_https = request.url.scheme == "https"
@@ -88,6 +94,16 @@ def page(
             "lang", language, max_age=YEAR_SECONDS, httponly=True, samesite="lax", secure=is_https
         )
     return response
+
+
+def framed_by(policy: str, sites: Sequence[str]) -> str:
+    """A content policy that lets these origins frame the page, besides whom it lets already."""
+    if not sites:
+        return policy
+    allowed = " ".join(sites)
+    return policy.replace("frame-ancestors 'none'", f"frame-ancestors {allowed}").replace(
+        "frame-ancestors 'self'", f"frame-ancestors 'self' {allowed}"
+    )
 
 
 def error_page(request: Request, status: int, name: str = "problem.html") -> HTMLResponse:
@@ -113,4 +129,6 @@ class StaticAssets(StaticFiles):
         response = await super().get_response(path, scope)
         is_named = QueryParams(scope["query_string"]).get("v") is not None
         response.headers["Cache-Control"] = FOR_EVER if is_named else "no-cache"
+        if path == EMBED:
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return response

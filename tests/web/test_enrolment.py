@@ -6,8 +6,10 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 import structlog
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func, select
 
+from app.enrolment.forms import Site
 from app.enrolment.models import Form, SpentChallenge, Submission
 from app.members.models import Consent, Member, Message, Notice
 from app.settings import Settings
@@ -339,3 +341,27 @@ class TestProof:
 
         assert (await send(proof=proof, name="")).status_code == 422
         assert (await send(proof=proof)).status_code == 303
+
+
+@SQLITE
+async def test_only_the_sites_a_form_names_may_frame_it(client, services, form):
+    async with services.sessions.begin() as session:
+        mine = await session.get_one(Form, form.id)
+        mine.definition = mine.definition | {"sites": ["https://school.example", "https://*.school.example"]}
+
+    pages = [await client.get(f"/join/{form.slug}{path}") for path in ("", "/done")]
+    script = await client.get("/static/embed.js")
+
+    allowed = "frame-ancestors https://school.example https://*.school.example;"
+    assert all(allowed in each.headers["content-security-policy"] + ";" for each in pages)
+    assert all("framed.js" in each.text for each in pages)
+    assert script.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+@pytest.mark.parametrize(
+    "site",
+    ["school.example", "https://", "https://x y", "https://a;script-src *", "javascript:1", "https://a/b"],
+)
+def test_a_site_that_would_change_the_policy_is_no_site(site):
+    with pytest.raises(ValidationError):
+        TypeAdapter(Site).validate_python(site)
