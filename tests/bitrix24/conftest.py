@@ -69,6 +69,11 @@ class School:
         )
         await self.settle()
 
+    async def install(self) -> None:
+        """Install the local application, whose handler ends with the source's secret."""
+        self.portal.install(f"{self.hook}/{self.portal.application_token}")
+        await self.settle()
+
     async def settle(self) -> None:
         """Deliver what the portal has to say and do what follows, until nothing is left."""
         for _ in range(ROUNDS_MAX):

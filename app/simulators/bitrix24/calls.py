@@ -59,6 +59,10 @@ class Calls:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
+    def repeat_last(self) -> None:
+        """Post what was put last a second time."""
+        self._waiting.append(self._waiting[-1])
+
     def release(self) -> None:
         """Let the delayed calls go with the next delivery."""
         self._waiting += self._delayed

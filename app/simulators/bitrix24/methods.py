@@ -207,6 +207,7 @@ def _answer_robot(portal: Portal, params: Params) -> bool:
 
 
 METHODS: dict[str, Method] = {
+    "server.time": Method("basic", lambda portal, _params: portal.now_text()),
     "crm.item.get": Method("crm", _item),
     "crm.item.list": Method("crm", _items),
     "crm.item.update": Method("crm", _update),
