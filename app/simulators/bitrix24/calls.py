@@ -42,6 +42,7 @@ class Calls:
         self.statuses: list[int] = []  # of every answer so far; 0: nobody answered
         self.lost: list[Call] = []
         self.live = False
+        self._answered = asyncio.Event()
         self._chance = random.Random(plan.seed)  # noqa: S311  no secret: the same accidents each time
         self._waiting: list[Call] = []
         self._delayed: list[Call] = []
@@ -78,6 +79,12 @@ class Calls:
         async with httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=False) as client:
             await asyncio.gather(*(self._post(client, gate, call) for call in calls))
 
+    async def answered(self, count: int) -> None:
+        """Return when so many calls were answered, or could not be."""
+        while len(self.statuses) < count:
+            self._answered.clear()
+            await self._answered.wait()
+
     async def close(self) -> None:
         """Return when nothing that went by itself is under way any more."""
         while self._under_way:
@@ -96,3 +103,4 @@ class Calls:
                 self.statuses.append(0)  # there are no repeats
             else:
                 self.statuses.append(answer.status_code)
+            self._answered.set()
