@@ -4,6 +4,7 @@ import typer
 
 from app.cli.accounts import account_app
 from app.cli.api_keys import key_app
+from app.cli.bitrix24 import bitrix24_app
 from app.cli.campaigns import campaign_app
 from app.cli.database import migrate
 from app.cli.demo import demo_command
@@ -34,6 +35,7 @@ app.add_typer(program_app, name="program")
 app.add_typer(source_app, name="source")
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(webhook_app, name="webhook")
+app.add_typer(bitrix24_app, name="bitrix24")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(key_app, name="key")
 app.add_typer(account_app, name="account")

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crm.bitrix24 import source as bitrix24
 from app.crm.events import CardWanted
-from app.crm.generic import is_among
+from app.crm.signatures import is_among
 from app.deals import desk, seen
 from app.deals.models import Deal
 from app.i18n import LANGUAGES

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from app.campaigns import approval, conditions, definition, drafts, plan, segments, steering
 from app.crm import BadSourceSettings
+from app.deals import reconciliation
 from app.inbox import handle, sources
 from app.members import api_keys, people, resending
 from app.passes.issue import UnknownLink, UnknownPass
@@ -62,6 +63,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     endpoints.UnknownEndpoint: (404, "unknown_endpoint"),
     endpoints.UnknownDelivery: (404, "unknown_delivery"),
     endpoints.BadEndpoint: (422, "invalid_endpoint"),
+    reconciliation.UnknownReconciliation: (404, "unknown_reconciliation"),
     sources.UnknownSource: (404, "unknown_source"),
     sources.BadSource: (422, "invalid_source"),
     sources.SlugTaken: (409, "slug_taken"),

@@ -15,11 +15,11 @@ from app.crm import BadSourceSettings, Delivery
 from app.crm.bitrix24 import deliveries
 from app.crm.bitrix24.rest import OAUTH_URL
 from app.crm.events import Event
-from app.crm.generic import is_among
+from app.crm.signatures import is_among
 
 KIND = "bitrix24"
 # The names of what is secret about a portal, beside what proves its deliveries.
-WEBHOOK_URL, CLIENT_SECRET, APPLICATION_TOKEN = "webhook_url", "client_secret", "application_token"
+WEBHOOK_URL, CLIENT_SECRET, APPLICATION_TOKEN = "api_token", "client_secret", "application_token"
 
 
 class Fields(BaseModel):

@@ -11,7 +11,9 @@ from app.web.api import (
     members,
     messages,
     passes,
+    processes,
     programs,
+    reconciliations,
     segments,
     sources,
     templates,
@@ -58,6 +60,8 @@ for resource in (
     campaign_results,
     campaigns,
     sources,
+    processes,
+    reconciliations,
     inbox,
     webhooks,
 ):
