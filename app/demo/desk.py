@@ -1,7 +1,7 @@
 """The demo desk: two simulated iPhones, the SMS that reach them, and the pages that watch them live."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ import httpx2
 import orjson
 
 from app.demo.phones import DemoPhone
+from app.demo.portal import DemoPortal, open_portals
 from app.demo.seed import seed
 from app.simulators.iphone import IPhone
 from app.simulators.sms_gateway import PhoneSms, SmsGateway
@@ -24,11 +25,14 @@ class UnknownPhone(Exception):
 
 
 class Desk:
-    """Both phones, the API keys of the programmes, and the open event streams."""
+    """Both phones, the API keys and portals of the programmes, and the open event streams."""
 
-    def __init__(self, phones: dict[str, DemoPhone], keys: dict[str, str]) -> None:
+    def __init__(
+        self, phones: dict[str, DemoPhone], keys: dict[str, str], portals: Mapping[str, DemoPortal]
+    ) -> None:
         self.phones = phones
-        self.keys = keys  # by programme slug, for the till and the CRM
+        self.keys = keys  # by programme slug, for the till
+        self.portals = portals  # by programme slug
         self._streams: set[asyncio.Queue[bytes | None]] = set()
 
     def phone(self, name: str) -> DemoPhone:
@@ -98,7 +102,8 @@ async def open_desk(world: World, services: Services) -> AsyncGenerator[Desk]:
                 clock=services.clock,
             )
             phones[name] = DemoPhone(name, await stack.enter_async_context(iphone), clock=services.clock)
-        desk = Desk(phones, keys)
+        portals = await stack.enter_async_context(open_portals(services))
+        desk = Desk(phones, keys, portals)
         tasks = [asyncio.create_task(_listen(desk, world.sms), name="demo-sms")]
         tasks += [asyncio.create_task(_watch(desk, phone), name="demo-phone") for phone in phones.values()]
         stack.push_async_callback(_cancel, tasks)

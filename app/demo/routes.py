@@ -1,6 +1,7 @@
 """The desk's pages and what its buttons call, under /demo. Only `passbell demo` has these routes."""
 
-from typing import Annotated, Any, cast
+from decimal import Decimal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
@@ -10,7 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.demo import crm
 from app.demo.desk import Desk, UnknownPhone
 from app.demo.phones import DemoPhone
+from app.demo.portal import BadAmount, DemoPortal, UnknownDeal, amount_of
 from app.members import people
+from app.members.models import Member
+from app.simulators.bitrix24 import Deal
 from app.simulators.iphone import RefusedPass
 from app.web.dependencies import FromServices, Language, Transaction
 from app.web.errors import Problem
@@ -18,6 +22,7 @@ from app.web.rendering import page
 
 router = APIRouter(prefix="/demo", include_in_schema=False)
 
+DEAL_AMOUNT = Decimal(12_000)
 COUNTRY = "RU"  # of both programmes: the region of numbers typed without a country code
 
 
@@ -45,6 +50,25 @@ def _phone(name: str, desk: FromDesk) -> DemoPhone:
 OnPhone = Annotated[DemoPhone, Depends(_phone)]
 
 
+def _portal(slug: str, desk: FromDesk) -> DemoPortal:
+    if slug not in desk.portals:
+        raise Problem(404, "unknown_portal", "Every programme of the desk has a portal, this one is none.")
+    return desk.portals[slug]
+
+
+InPortal = Annotated[DemoPortal, Depends(_portal)]
+
+
+def _deal(deal_id: int, portal: InPortal) -> Deal:
+    try:
+        return portal.deal(deal_id)
+    except UnknownDeal as error:
+        raise Problem(404, "unknown_deal", "The portal has no such deal.") from error
+
+
+OnDeal = Annotated[Deal, Depends(_deal)]
+
+
 class Address(BaseModel):
     url: str = Field(max_length=500)
 
@@ -55,6 +79,14 @@ class Number(BaseModel):
 
 class Switch(BaseModel):
     on: bool
+
+
+class NewDeal(BaseModel):
+    member: str = Field(max_length=64)
+
+
+class DealChange(BaseModel):
+    amount: str = Field(max_length=32)
 
 
 class Locale(BaseModel):
@@ -93,6 +125,37 @@ async def events(desk: FromDesk) -> Response:
 async def show_crm(slug: str, session: Transaction, language: Language) -> dict[str, Any]:
     """What the CRM panel lists of a programme: members, their balances, and notices for the manager."""
     return await crm.overview(session, slug, language=language)
+
+
+@router.get("/portal/{slug}")
+async def show_deals(portal: InPortal) -> dict[str, Any]:
+    """The newest deals of a programme's portal."""
+    return {"deals": portal.deals()}
+
+
+@router.post("/portal/{slug}/deals", status_code=204)
+async def close_deal(slug: str, wanted: NewDeal, portal: InPortal, session: Transaction) -> None:
+    """A manager makes a deal with a member, and closes it as won."""
+    member = await session.get_one(Member, wanted.member)
+    portal.close_new_deal(await portal.contact_of(session, member), DEAL_AMOUNT)
+
+
+@router.patch("/portal/{slug}/deals/{deal_id}", status_code=204)
+async def edit_deal(wanted: DealChange, portal: InPortal, deal: OnDeal) -> None:
+    """A manager corrects a deal's amount."""
+    try:
+        portal.portal.edit_deal(deal, amount=amount_of(wanted.amount))
+    except BadAmount as error:
+        raise Problem(422, "bad_amount", "Write an amount such as 12000.") from error
+
+
+@router.post("/portal/{slug}/deals/{deal_id}/{outcome}", status_code=204)
+async def move_deal(outcome: Literal["won", "lost", "again"], portal: InPortal, deal: OnDeal) -> None:
+    """A manager closes a deal as won or lost; "again": the portal sends its last event once more."""
+    if outcome == "again":
+        portal.portal.tell("ONCRMDEALUPDATE", deal.id)
+    else:
+        (portal.portal.win if outcome == "won" else portal.portal.lose)(deal)
 
 
 @router.post("/phones/{name}/add", status_code=204)

@@ -31,8 +31,8 @@ from app.inbox.models import Source
 from app.inbox.reasons import RESTS, reason_of
 from app.job_queue import enqueue, kinds
 from app.members.models import Program
+from app.points.amounts import amount_text
 from app.points.ledger import Posted
-from app.points.rates import decimals_of
 from app.wallets.formats import formats_for
 from app.web.dependencies import FromServices, Now, Transaction
 from app.web.rendering import PageNotFound, page
@@ -267,11 +267,10 @@ def _shown(tab: Tab, view: desk.DealCard) -> dict[str, str]:
     """Amounts and points as the manager's language writes them."""
     program = tab.program
     formats = formats_for(tab.opened.language, program.country, program.currency, program.time_zone)
-    units = 10 ** decimals_of(program.currency)
     to_pay = desk.to_pay_minor_units(view, program)
 
     def money(minor_units: int | None) -> str:
-        return "—" if minor_units is None else formats.money(minor_units / units)
+        return "—" if minor_units is None else formats.money(amount_text(minor_units, program.currency))
 
     return {
         "amount": money(view.amount_minor_units),

@@ -64,7 +64,7 @@ def test_mother_and_child_on_one_number_share_a_balance_and_each_phone_rings_onc
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP], ids=["desktop"])
-def test_the_till_spends_and_takes_back_and_the_crm_cannot_count_a_deal_twice(open_page: OpenPage, number):
+def test_the_till_spends_and_takes_back(open_page: OpenPage, number):
     page = open_page("/demo?lang=en")
     phone, _, till = desk(page)
     phone.join("coffee", "Boris Till", number)
@@ -78,11 +78,28 @@ def test_the_till_spends_and_takes_back_and_the_crm_cannot_count_a_deal_twice(op
     till.redeem("51")
     expect(till.result).to_contain_text("Refused")
 
+    expect(page.locator("#requests li").first).to_contain_text("409")
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP], ids=["desktop"])
+def test_a_deal_closed_in_the_crm_earns_follows_its_amount_and_is_taken_back(open_page: OpenPage, number):
+    page = open_page("/demo?lang=en")
+    phone, _, till = desk(page)
+    phone.join("coffee", "Vera Deal", number)
+    till.scan("Vera Deal")
+    balance, deal = page.locator("#balance"), page.locator("#deals li").first
+
     page.locator("#deal").click()
-    expect(page.locator("#deal-result")).to_have_text("+600 points. Balance: 650")
-    page.locator("#deal-again").click()
-    expect(page.locator("#deal-result")).to_have_text("Already counted: nothing changed. Balance: 650")
-    expect(page.locator("#requests li").first).to_contain_text("201")
+    expect(balance).to_have_text("650")
+    expect(deal).to_contain_text("Vera Deal")
+    deal.locator("[data-act=again]").click()
+    deal.locator("input").fill("20000")
+    deal.locator("[data-act=save]").click()
+    expect(balance).to_have_text("1,050")
+    deal.locator("[data-act=lose]").click()
+    expect(balance).to_have_text("50")
+    deal.locator("[data-act=win]").click()
+    expect(balance).to_have_text("1,050")
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP], ids=["desktop"])

@@ -72,7 +72,12 @@ class Portal:
     """One portal. `webhook_secret` opens its incoming webhook, `application_token` marks what it posts."""
 
     def __init__(
-        self, *, plan: Plan | None = None, limits: Limits | None = None, clock: Clock = utc_now
+        self,
+        *,
+        plan: Plan | None = None,
+        limits: Limits | None = None,
+        clock: Clock = utc_now,
+        first_id: int = 1,
     ) -> None:
         self.clock = clock
         self.meter = Meter(limits or Limits())
@@ -87,10 +92,11 @@ class Portal:
         self.sent: list[Sent] = []
         self.answers_html = 0  # so many REST requests are answered by a proxy's page instead
         self._handlers: list[tuple[str, str]] = []
+        self._first_id = first_id
         self._next_ids: dict[str, int] = {}
 
     def next_id(self, kind: str) -> int:
-        self._next_ids[kind] = self._next_ids.get(kind, 0) + 1
+        self._next_ids[kind] = self._next_ids.get(kind, self._first_id - 1) + 1
         return self._next_ids[kind]
 
     def now_text(self) -> str:

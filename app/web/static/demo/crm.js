@@ -1,29 +1,24 @@
-// The CRM: members, what the manager is told, and a deal whose event may be sent twice.
+// The CRM: members, what the manager is told, and the deals of a simulated Bitrix24 portal.
 
 import { element } from "../preview/dom.js";
-import { call } from "./requests.js";
-import { told } from "./till.js";
+import { tap } from "./requests.js";
 import { numbers, say, setup } from "./words.js";
 
-const DEAL = "12000.00";
-
 export class Crm {
-  #event = null;
 
   constructor(onChoose) {
     this.rows = document.getElementById("members");
     this.empty = document.getElementById("no-members");
     this.notices = document.getElementById("notices");
-    this.again = document.getElementById("deal-again");
+    this.deals = document.getElementById("deals");
     this.result = document.getElementById("deal-result");
     this.won = document.getElementById("deal");
     this.onChoose = onChoose;
     this.member = null;
-    this.won.addEventListener("click", () => this.#win());
-    this.again.addEventListener("click", () => this.#send());
+    this.won.addEventListener("click", () => this.#do("POST", "/deals", { member: this.member.id }));
   }
 
-  update(program, { members, notices }) {
+  update(program, { members, notices }, { deals }) {
     if (program !== this.program) this.#forget();
     this.program = program;
     this.rows.replaceChildren(...members.map((each) => this.#row(each)));
@@ -31,12 +26,13 @@ export class Crm {
     const known = new Set([...this.notices.children].map((line) => line.dataset.id));
     const fresh = notices.filter((each) => !known.has(each.id)).map(line);
     this.notices.prepend(...fresh);
+    // A deal whose amount is being typed stays as it is.
+    if (!this.deals.contains(document.activeElement)) this.deals.replaceChildren(...deals.map((each) => this.#deal(each)));
     this.mark();
   }
 
   /** The member whose row is marked, and whom a deal is won with. */
   choose(member) {
-    if (member?.id !== this.member?.id) this.#forgetEvent();
     this.member = member;
     this.mark();
   }
@@ -66,27 +62,57 @@ export class Crm {
 
   #forget() {
     this.notices.replaceChildren();
-    this.#forgetEvent();
-  }
-
-  #forgetEvent() {
-    this.#event = null;
-    this.again.disabled = true;
+    this.deals.replaceChildren();
     this.result.textContent = "";
   }
 
-  async #win() {
-    this.#event = `deal:${Math.floor(Math.random() * 1e6)}:won`;
-    await this.#send();
-    this.again.disabled = false;
+  #deal(each) {
+    const amount = element("input", "");
+    amount.value = each.amount;
+    amount.inputMode = "decimal";
+    amount.setAttribute("aria-label", say("deal_amount", { id: each.id }));
+    const path = `/deals/${each.id}`;
+    const form = element(
+      "form",
+      "",
+      element("span", `stage ${each.stage}`, say(each.stage === "WON" ? "stage_won" : "stage_lost")),
+      element("span", "client", each.client),
+      amount,
+      this.#button("save", "", null),
+      this.#button(each.stage === "WON" ? "lose" : "win", path, each.stage === "WON" ? "lost" : "won"),
+      this.#button("again", path, "again"),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      amount.blur();
+      this.#do("PATCH", path, { amount: amount.value });
+    });
+    const made = element("li", "", form);
+    made.dataset.id = each.id;
+    return made;
   }
 
-  /** A new request each time, as a CRM repeats a webhook; the event's own id is what keeps it single. */
-  async #send() {
-    const body = { kind: "earn", amount: DEAL, source: "crm", source_event: this.#event, member_id: this.member.id };
-    const path = `/accounts/${this.member.account}/transactions`;
-    const answer = await call(this.program, "POST", path, { body, key: crypto.randomUUID() });
-    this.result.textContent = told(answer);
+  /** A button of a deal; without an outcome it sends the form. */
+  #button(word, path, outcome) {
+    const made = element("button", "quiet", say(`deal_${word}`));
+    made.type = outcome ? "button" : "submit";
+    made.dataset.act = word;
+    if (outcome) {
+      made.addEventListener("click", () => {
+        made.blur();
+        this.#do("POST", `${path}/${outcome}`);
+      });
+    }
+    return made;
+  }
+
+  async #do(method, path, body) {
+    try {
+      await tap(method, `/portal/${this.program}${path}`, body);
+      this.result.textContent = "";
+    } catch (error) {
+      this.result.textContent = say("failed", { reason: error.message });
+    }
   }
 }
 

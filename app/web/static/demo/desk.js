@@ -21,10 +21,10 @@ let timers = [];
 
 async function look() {
   const wanted = program;
-  const overview = await tap("GET", `/crm/${wanted}`);
+  const [overview, portal] = await Promise.all([tap("GET", `/crm/${wanted}`), tap("GET", `/portal/${wanted}`)]);
   if (wanted !== program) return;
   till.update(program, overview.members);
-  crm.update(program, overview);
+  crm.update(program, overview, portal);
   await trace.update(program, till.member);
 }
 
