@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
@@ -138,6 +139,14 @@ async def close_deal(slug: str, wanted: NewDeal, portal: InPortal, session: Tran
     """A manager makes a deal with a member, and closes it as won."""
     member = await session.get_one(Member, wanted.member)
     portal.close_new_deal(await portal.contact_of(session, member), DEAL_AMOUNT)
+
+
+@router.get("/portal/{slug}/deals/{deal_id}/tab")
+async def tab_of_deal(portal: InPortal, deal: OnDeal, language: Language) -> dict[str, Any]:
+    """What the portal posts to open our tab in the deal's card: the address and the form's fields."""
+    query, fields = portal.portal.tab_request(deal)
+    address = f"/bitrix24/{portal.source.slug}/deal?{urlencode(query | {'LANG': language})}"
+    return {"address": address, "fields": fields}
 
 
 @router.patch("/portal/{slug}/deals/{deal_id}", status_code=204)

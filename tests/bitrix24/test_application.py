@@ -3,6 +3,7 @@
 from sqlalchemy import select
 
 from app.deals.models import Portal as PortalRow
+from app.inbox.models import InboundEvent
 from app.job_queue import kinds
 from app.members.models import Member, Message
 from app.passes.models import Pass, Registration, Update
@@ -38,6 +39,19 @@ async def test_a_token_is_renewed_when_its_hour_is_over(school: School):
         (row,) = (await session.scalars(select(PortalRow))).all()
     assert row.sealed_tokens is not None
     assert not any(token.encode() in row.sealed_tokens for token in school.portal.app.access)
+
+
+async def test_the_inbox_keeps_no_token_of_the_portal(school: School):
+    await school.install()
+    await school.issue(school.add_client())
+
+    tokens = {school.portal.application_token, *school.portal.app.access, *school.portal.app.refresh}
+    async with school.services.sessions() as session:
+        kept = (await session.scalars(select(InboundEvent))).all()
+
+    assert len(kept) >= 3
+    for event in kept:
+        assert not [token for token in tokens if token in event.url or token.encode() in event.body]
 
 
 async def test_an_application_that_was_thrown_out_says_so_and_comes_back(school: School):

@@ -49,3 +49,16 @@ def test_the_desk_is_accessible(open_page: OpenPage):
     expect(page.locator("#members tr").first).to_be_visible()
 
     assert violations(page) == []
+
+
+def test_the_tab_in_a_deal_is_accessible(open_page: OpenPage):
+    page = open_page("/demo?lang=en", bypass_csp=True)
+    desk(page)
+    page.locator("#deal").click()
+    deal = page.locator("#deals li").first
+
+    with page.context.expect_page() as opened:
+        deal.locator("[data-act=tab]").click()
+    expect(opened.value.locator("#balance")).to_be_visible()
+
+    assert violations(opened.value) == []

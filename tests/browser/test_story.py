@@ -151,3 +151,24 @@ def test_with_automatic_updates_off_the_phone_learns_of_a_purchase_by_pulling(op
     phone.root.get_by_role("button", name="Done").click()
 
     expect(phone.points("Ivan Pulling")).to_have_text("100")
+
+
+def test_the_tab_in_the_deal_redeems_and_the_card_follows(open_page: OpenPage, number, viewport):
+    page = open_page("/demo?lang=en")
+    phone, _, till = desk(page)
+    phone.join("coffee", f"Lida Tab {viewport.name}", number)
+    till.scan(f"Lida Tab {viewport.name}")
+    page.locator("#deal").click()
+    expect(page.locator("#balance")).to_have_text("650")
+
+    with page.context.expect_page() as opened:
+        page.locator("#deals li").first.locator("[data-act=tab]").click()
+    tab = opened.value
+    expect(tab.locator("#balance")).to_have_text("650")
+    expect(tab.locator("#to-pay")).to_have_text("RUB12,000")
+    tab.locator("#redeem-points").fill("150")
+    tab.get_by_role("button", name="Redeem points").click()
+    expect(tab.locator("#balance")).to_have_text("500")
+    expect(tab.locator("#to-pay")).to_have_text("RUB11,850")
+
+    expect(page.locator("#balance")).to_have_text("500")

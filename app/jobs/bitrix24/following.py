@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crm import Unreadable
@@ -35,15 +35,21 @@ RETRY = Retry(attempts_max=30, first_wait_seconds=2, longest_wait_seconds=1800)
 
 
 async def order(session: AsyncSession, received: Received, did_something: bool) -> None:
-    """Have the portal told, in the transaction that marks a delivery handled or rested."""
+    """Have the portal told, in the transaction that marks a delivery handled or rested.
+
+    The secrets that came with the delivery have served their purpose: the inbox keeps it without them.
+    """
+    event = received.event
+    without = deliveries.without_secrets(event.body)
+    await session.execute(update(InboundEvent).where(InboundEvent.id == event.id).values(body=without))
     try:
-        posted = deliveries.read(received.event.body)
+        posted = deliveries.read(event.body)
     except Unreadable:
         return
     settings = bitrix24.settings_of(received.source.settings)
     is_worth_it = did_something and (settings.notifies or settings.comments)
     if isinstance(posted, RobotRan) or (isinstance(posted, Changed | StageReached) and is_worth_it):
-        await enqueue(session, kinds.BITRIX24_FOLLOW, {"event_id": received.event.id}, priority=kinds.MESSAGE)
+        await enqueue(session, kinds.BITRIX24_FOLLOW, {"event_id": event.id}, priority=kinds.MESSAGE)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ export class Crm {
       this.#button("save", "", null),
       this.#button(each.stage === "WON" ? "lose" : "win", path, each.stage === "WON" ? "lost" : "won"),
       this.#button("again", path, "again"),
+      this.#tab(path),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -103,6 +104,28 @@ export class Crm {
         this.#do("POST", `${path}/${outcome}`);
       });
     }
+    return made;
+  }
+
+  /** Opens our tab of the deal as the portal does: by a form that it posts. */
+  #tab(path) {
+    const made = element("button", "quiet", say("deal_tab"));
+    made.type = "button";
+    made.dataset.act = "tab";
+    made.addEventListener("click", async () => {
+      made.blur();
+      const { address, fields } = await tap("GET", `/portal/${this.program}${path}/tab`);
+      const form = element("form", "");
+      Object.assign(form, { method: "post", action: address, target: "_blank", hidden: true });
+      for (const [name, value] of Object.entries(fields)) {
+        const field = element("input", "");
+        Object.assign(field, { type: "hidden", name, value });
+        form.append(field);
+      }
+      document.body.append(form);
+      form.submit();
+      form.remove();
+    });
     return made;
   }
 
