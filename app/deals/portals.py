@@ -17,6 +17,10 @@ RENEWING = timedelta(seconds=30)  # longer than the portal's answer takes
 EARLY = timedelta(seconds=60)
 
 
+# The portal's clock is not ours: a deal won in the minute of connecting must not be lost.
+CLOCKS_APART = timedelta(minutes=10)
+
+
 class RenewedElsewhere(Exception):
     """Another worker is asking for new tokens right now."""
 
@@ -27,6 +31,11 @@ class Tokens:
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)
+
+
+def counts_from(source: Source, wanted: datetime | None) -> datetime:
+    """From when on a portal's deals count: what the settings say, else since the portal was connected."""
+    return wanted or source.created_at - CLOCKS_APART
 
 
 async def take_request(
@@ -58,13 +67,18 @@ async def tokens_of(
 
 
 async def keep_tokens(
-    session: AsyncSession, secret_key: bytes, source: Source, tokens: Tokens, *, seconds: int, now: datetime
+    session: AsyncSession, secret_key: bytes, source: Source, tokens: Tokens, *, until: datetime
 ) -> None:
-    """Note new tokens; nobody is renewing them any more."""
+    """Note new tokens, unless there are newer ones: what the portal posts may come late.
+
+    Nobody is renewing them any more.
+    """
     portal = await portal_to_change(session, source)
+    if portal.tokens_until is not None and portal.tokens_until > until:
+        return
     values = {"access": tokens.access, "refresh": tokens.refresh}
     portal.sealed_tokens = seal(secret_key, _context(source.id), values)
-    portal.tokens_until, portal.renewing_until = now + timedelta(seconds=seconds), None
+    portal.tokens_until, portal.renewing_until = until, None
     await session.flush()
 
 
@@ -87,9 +101,11 @@ async def begin_renewal(
     return None
 
 
-async def forget_tokens(session: AsyncSession, source: Source) -> None:
-    """The application may not enter any more: until it is installed again."""
+async def forget_tokens(session: AsyncSession, secret_key: bytes, source: Source, used: Tokens) -> None:
+    """These let the application in no more; others that came meanwhile stay."""
     portal = await portal_to_change(session, source)
+    if portal.sealed_tokens is not None and _open(secret_key, portal) != used:
+        return
     portal.sealed_tokens, portal.tokens_until, portal.renewing_until = None, None, None
     await session.flush()
 

@@ -7,6 +7,7 @@ from app.inbox.models import InboundEvent
 from app.job_queue import kinds
 from app.members.models import Member, Message
 from app.passes.models import Pass, Registration, Update
+from app.simulators.bitrix24 import Plan
 from tests.bitrix24.conftest import School
 
 
@@ -169,3 +170,21 @@ async def test_without_a_phone_that_holds_the_pass_the_text_goes_by_sms(school: 
         (member,) = (await session.scalars(select(Member))).all()
     assert texts[1].member_id == member.id
     assert school.said("messageservice.message.status.update")[-1]["STATUS"] == "sent"
+
+
+async def test_tokens_that_come_late_do_not_replace_newer_ones(school: School):
+    await school.install()
+    school.portal.calls.plan = Plan(delayed=1.0)
+    school.portal.send_sms("passbell", "+79161234567", "late")
+    school.portal.calls.plan = Plan()
+    school.clock.tick(3000)
+    school.portal.send_sms("passbell", "+79161234567", "in time")
+    await school.settle()
+    school.portal.calls.release()
+    await school.settle()
+    school.clock.tick(1000)  # the late token has ended, the newer one has not
+    before = set(school.portal.app.refresh)
+
+    await school.run(kinds.BITRIX24_SET_UP)
+
+    assert set(school.portal.app.refresh) == before

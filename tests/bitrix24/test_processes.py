@@ -1,5 +1,6 @@
 """The four processes of a card, from a contact and a deal in the portal to points and back."""
 
+from app.job_queue import kinds
 from tests.bitrix24.conftest import School
 
 
@@ -119,6 +120,25 @@ async def test_the_same_event_thrice_moves_points_once(school: School):
     school.portal.tell("ONCRMDEALUPDATE", deal.id)
     school.portal.tell("ONCRMDEALUPDATE", deal.id)
 
+    await school.settle()
+
+    assert await school.balance() == 1000
+
+
+async def test_a_deal_won_before_the_portal_was_connected_earns_nothing_however_it_is_edited(school: School):
+    anna = school.add_client()
+    await school.issue(anna)
+    school.clock.tick(-86_400)
+    old = school.won(10_000, anna)
+    school.clock.tick(86_400)
+    school.portal.edit_deal(old, title="Старая сделка")
+    await school.settle()
+    await school.run(kinds.BITRIX24_POLL)
+    await school.run(kinds.BITRIX24_RECONCILE)
+    assert await school.balance() == 500
+
+    await school.change_settings(counts_from="2020-01-01T00:00:00Z")
+    school.portal.edit_deal(old, title="Всё-таки считается")
     await school.settle()
 
     assert await school.balance() == 1000

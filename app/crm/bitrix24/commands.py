@@ -18,6 +18,7 @@ DEAL_FIELDS = [
     "contactId",
     "assignedById",
     "updatedTime",
+    "movedTime",
 ]
 
 
@@ -40,11 +41,9 @@ def contacts(contact_ids: Sequence[int]) -> dict[str, Command]:
     return {f"c{id_}": item(CONTACT, id_) for id_ in contact_ids}
 
 
-def changed_deals(since: datetime | None, *, after_id: int) -> Command:
+def changed_deals(since: datetime, *, after_id: int) -> Command:
     """Deals changed at a moment or later, fifty in the order of their ids, those after one id."""
-    filters: dict[str, Any] = {">id": after_id}
-    if since is not None:
-        filters[">=updatedTime"] = since.isoformat(timespec="seconds")
+    filters: dict[str, Any] = {">id": after_id, ">=updatedTime": since.isoformat(timespec="seconds")}
     # start=-1: the total is not counted, which on a large portal costs more than the page.
     params = {"entityTypeId": DEAL, "filter": filters, "order": {"id": "ASC"}, "start": -1}
     return Command("crm.item.list", params | {"select": DEAL_FIELDS})

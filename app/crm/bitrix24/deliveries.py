@@ -7,6 +7,7 @@ tokens when we are its application.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 from app.crm import Delivery, Unreadable
@@ -129,6 +130,12 @@ def tokens(body: bytes) -> Tokens | None:
         return None
     seconds = auth.get("expires_in", "")
     return Tokens(access, refresh, int(seconds) if seconds.isdecimal() else _TOKEN_SECONDS)
+
+
+def posted_at(delivery: Delivery) -> datetime | None:
+    """When the portal posted it, by its own clock; None where it does not say."""
+    stamp = text_at(read_form(delivery.body), "ts") or ""
+    return datetime.fromtimestamp(int(stamp), UTC) if re.fullmatch(r"[0-9]{9,11}", stamp) else None
 
 
 def without_secrets(body: bytes) -> bytes:

@@ -38,15 +38,21 @@ class Contact:
     webform_id: int | None
 
 
-def deal(item: Mapping[str, Any]) -> Deal:
-    """A deal of crm.item.get or of crm.deal.get."""
+def deal(item: Mapping[str, Any], *, counts_from: datetime | None = None) -> Deal:
+    """A deal of crm.item.get or of crm.deal.get.
+
+    One that came to its stage before `counts_from` is "open", whatever it is: what was won before the
+    programme began earns nothing, however often its title is edited now.
+    """
     semantic = str(_either(item, "stageSemanticId", "STAGE_SEMANTIC_ID") or "P")
+    moved_at = _moment(_either(item, "movedTime", "MOVED_TIME"))
+    is_old = counts_from is not None and moved_at is not None and moved_at < counts_from
     return Deal(
         id=int(_either(item, "id", "ID")),
         title=str(_either(item, "title", "TITLE") or ""),
         amount=str(_either(item, "opportunity", "OPPORTUNITY") or "0"),
         currency=str(_either(item, "currencyId", "CURRENCY_ID") or ""),
-        outcome=_OUTCOMES.get(semantic, "open"),
+        outcome="open" if is_old else _OUTCOMES.get(semantic, "open"),
         contact_id=_number(_either(item, "contactId", "CONTACT_ID")),
         assigned_by=_number(_either(item, "assignedById", "ASSIGNED_BY_ID")),
         updated_at=_moment(_either(item, "updatedTime", "DATE_MODIFY")),

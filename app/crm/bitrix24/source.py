@@ -9,7 +9,7 @@ believed but what it is about; REST says the rest.
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from app.crm import BadSourceSettings, Delivery
 from app.crm.bitrix24 import deliveries
@@ -42,6 +42,7 @@ class Bitrix24Settings(BaseModel):
     client_id: str = ""  # of the local application; without one only the incoming webhook is used
     oauth_url: str = Field(OAUTH_URL, pattern=r"^https?://")
     accrues: bool = True  # won deals earn points
+    counts_from: AwareDatetime | None = None  # deals won before it earn nothing; None: since it is connected
     cards_for: Literal["nobody", "forms", "everybody"] = "forms"  # which new contacts get one by themselves
     forms: tuple[int, ...] = ()  # the ids of those CRM forms; empty: of any
     opening_points: int = Field(0, ge=0, le=1_000_000_000)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from app.crm.bitrix24 import source as bitrix24
@@ -124,11 +125,10 @@ async def _renew(
         )
     except Refused:
         async with services.sessions.begin() as session:
-            await portals.forget_tokens(session, source)
+            await portals.forget_tokens(session, services.secret_key, source, tokens)
         raise
     renewed = Tokens(fresh.access, fresh.refresh)
+    until = services.clock() + timedelta(seconds=fresh.seconds)
     async with services.sessions.begin() as session:
-        await portals.keep_tokens(
-            session, services.secret_key, source, renewed, seconds=fresh.seconds, now=services.clock()
-        )
+        await portals.keep_tokens(session, services.secret_key, source, renewed, until=until)
     return renewed

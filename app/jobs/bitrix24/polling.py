@@ -48,8 +48,10 @@ async def poll(services: Services, args: Mapping[str, JsonScalar]) -> None:
         source = await session.get_one(Source, source_id)
         portal = await portals.portal_to_change(session, source)
         since = (portal.read_until or source.created_at) - OVERLAP
-    if source.state != "active" or not bitrix24.settings_of(source.settings).accrues:
+    settings = bitrix24.settings_of(source.settings)
+    if source.state != "active" or not settings.accrues:
         return
+    counts_from = portals.counts_from(source, settings.counts_from)
     began, missed, after_id = None, 0, 0
     while True:
         page = {"now": Command("server.time", {}), "deals": commands.changed_deals(since, after_id=after_id)}
@@ -57,7 +59,7 @@ async def poll(services: Services, args: Mapping[str, JsonScalar]) -> None:
         for failure in batch.errors.values():
             raise failure
         began = began or datetime.fromisoformat(batch.results["now"])
-        deals = [facts.deal(each) for each in batch.results["deals"]["items"]]
+        deals = [facts.deal(each, counts_from=counts_from) for each in batch.results["deals"]["items"]]
         missed += await _keep_missed(services, source, deals)
         if len(deals) < PAGE:
             break

@@ -5,7 +5,7 @@ reads up to 25 deals that others wait for too, and they find them read.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -75,14 +75,14 @@ async def _keep_tokens(services: Services, source: Source, delivery: Delivery) -
     tokens = deliveries.tokens(delivery.body)
     if tokens is None:
         return
+    posted_at = deliveries.posted_at(delivery) or delivery.received_at
     async with services.sessions.begin() as session:
         await portals.keep_tokens(
             session,
             services.secret_key,
             source,
             portals.Tokens(tokens.access, tokens.refresh),
-            seconds=tokens.seconds,
-            now=services.clock(),
+            until=posted_at + timedelta(seconds=tokens.seconds),
         )
 
 
@@ -211,7 +211,8 @@ def _row(batch: Batch, source: Source, deal_id: int, read_at: datetime) -> dict[
             "assigned_by": None,
             "updated_at": None,
         }
-    deal = facts.deal(found)
+    settings = bitrix24.settings_of(source.settings)
+    deal = facts.deal(found, counts_from=portals.counts_from(source, settings.counts_from))
     contact = _item(batch, f"c{deal_id}") if deal.contact_id else None
     return shared | {
         "title": deal.title,

@@ -11,7 +11,7 @@ import structlog
 from app.crm.bitrix24 import commands, facts
 from app.crm.bitrix24 import source as bitrix24
 from app.crm.events import Person, PurchaseChanged
-from app.deals import comparing, reconciliation, seen
+from app.deals import comparing, portals, reconciliation, seen
 from app.deals.reconciliation import Line
 from app.inbox import purchases
 from app.inbox.models import Purchase, Source
@@ -70,11 +70,13 @@ async def reconcile(services: Services, args: Mapping[str, JsonScalar]) -> None:
 
 
 async def _theirs(services: Services, source: Source, program: Program, count: _Count) -> None:
-    """Each deal of theirs must stand in our books as it is there."""
-    after_id = 0
+    """Each deal of theirs that changed since it counts must stand in our books as it is there."""
+    settings = bitrix24.settings_of(source.settings)
+    counts_from, after_id = portals.counts_from(source, settings.counts_from), 0
     while True:
-        command = commands.changed_deals(None, after_id=after_id)
-        page = [facts.deal(each) for each in (await asking.call(services, source, command))["items"]]
+        command = commands.changed_deals(counts_from, after_id=after_id)
+        items = (await asking.call(services, source, command))["items"]
+        page = [facts.deal(each, counts_from=counts_from) for each in items]
         count.seen.update(deal.id for deal in page)
         async with services.sessions() as session:
             books = await comparing.worth(session, source, [seen.reference_of(deal.id) for deal in page])

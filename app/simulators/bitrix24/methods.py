@@ -100,6 +100,7 @@ def _old_deal(portal: Portal, params: Params) -> dict[str, Any]:
         "ASSIGNED_BY_ID": str(deal.assigned_by),
         "CLOSED": "N" if STAGES[deal.stage] == "P" else "Y",
         "DATE_MODIFY": deal.updated,
+        "MOVED_TIME": deal.moved,
     }
 
 
@@ -270,6 +271,7 @@ def _shown(item: Deal | Contact) -> dict[str, Any]:
             "contactIds": list(item.contacts),
             "closed": "N" if STAGES[item.stage] == "P" else "Y",
             "categoryId": 0,
+            "movedTime": item.moved,
         }
     return shared | {
         "name": item.name,

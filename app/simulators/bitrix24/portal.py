@@ -45,6 +45,7 @@ class Deal:
     assigned_by: int = MANAGER
     fields: dict[str, Any] = field(default_factory=dict[str, Any])
     updated: str = ""
+    moved: str = ""  # when it came to its stage
 
 
 @dataclass(frozen=True)
@@ -125,16 +126,18 @@ class Portal:
     ) -> Deal:
         ids = tuple(contact.id for contact in contacts)
         deal = Deal(self.next_id("deal"), title, Decimal(amount), currency, "NEW", ids)
-        deal.updated = self.now_text()
+        deal.updated = deal.moved = self.now_text()
         self.deals[deal.id] = deal
         self.tell("ONCRMDEALADD", deal.id)
         return deal
 
     def edit_deal(self, deal: Deal, **values: Any) -> None:
         """Change a deal's title, amount, stage, currency or contacts: every edit is an event."""
+        deal.updated = self.now_text()
+        if values.get("stage", deal.stage) != deal.stage:
+            deal.moved = deal.updated
         for name, value in values.items():
             setattr(deal, name, Decimal(value) if name == "amount" else value)
-        deal.updated = self.now_text()
         self.tell("ONCRMDEALUPDATE", deal.id)
 
     def win(self, deal: Deal) -> None:
