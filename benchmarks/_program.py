@@ -46,7 +46,7 @@ async def open_program(
     folder = Path(tempfile.mkdtemp(prefix="passbell-bench-"))
     try:
         async with (
-            _database(database, folder) as url,
+            database_for(database, folder) as url,
             simulated_world(folder / "world", latency_seconds=apns_seconds) as world,
         ):
             crowd = await _populate(url, members)
@@ -70,7 +70,7 @@ async def _populate(url: str, members: int) -> Crowd:
 
 
 @asynccontextmanager
-async def _database(kind: str, folder: Path) -> AsyncGenerator[str]:
+async def database_for(kind: str, folder: Path) -> AsyncGenerator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder}/passbell.db"
         return

@@ -1,0 +1,188 @@
+"""A campaign's passes, from the commit of their change until the last phone's push is accepted and noted.
+
+    python -m benchmarks.bulk_push [phones, default 20000] [--waiting 1000000]
+
+Passes are marked a thousand in each transaction, as a campaign's chunks are; pushes go to the fast stand-in
+of `benchmarks.apns` (20 to 50 ms). Meanwhile a single change of another pass is made every half second, and
+timed until its push is noted. On PostgreSQL two workers do it, on SQLite the web process alone. At the end,
+how long picking 250 passes takes while so many updates wait (PostgreSQL).
+"""
+
+import argparse
+import asyncio
+import secrets
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app import migrations
+from app.clock import utc_now
+from app.db import Sessions, open_engine, open_sessions
+from app.job_queue import kinds
+from app.passes import outbox_chunk, versions
+from app.passes.models import Update
+from app.simulators.world import World, simulated_world
+from benchmarks._program import DATABASES, database_for, memory_mb, report
+from benchmarks.apns import stand_in
+from tests.flows.crowd import Crowd, make_crowd
+from tests.flows.server import running
+
+MARKED_AT_ONCE = 1000
+SINGLES = 50
+SINGLE_EVERY_SECONDS = 0.5
+LATENCY_MS = (20, 50)
+WITHIN_SECONDS = 300.0
+PICKS = 40
+
+
+async def mark(sessions: Sessions, crowd: Crowd, pass_ids: list[str], priority: int) -> None:
+    """Change passes as a campaign does, a thousand in each transaction."""
+    for start in range(0, len(pass_ids), MARKED_AT_ONCE):
+        some = pass_ids[start : start + MARKED_AT_ONCE]
+        async with sessions.begin() as session:
+            await versions.mark_changed(
+                session, crowd.program.id, some, because={}, now=utc_now(), priority=priority
+            )
+
+
+async def behind(sessions: Sessions, pass_ids: list[str] | None = None) -> int:
+    """How many passes are owed something."""
+    query = select(func.count()).where(Update.wanted_version > Update.sent_version)
+    if pass_ids is not None:
+        query = query.where(Update.pass_id.in_(pass_ids))
+    async with sessions() as session:
+        return await session.scalar(query) or 0
+
+
+async def singles(sessions: Sessions, crowd: Crowd, pass_ids: list[str], until: asyncio.Event) -> list[float]:
+    """Seconds from the commit of single changes until each was noted as told."""
+    took: list[float] = []
+    for pass_id in pass_ids:
+        if until.is_set():
+            break
+        await mark(sessions, crowd, [pass_id], kinds.LIVE)
+        started = time.perf_counter()
+        while await behind(sessions, [pass_id]):  # noqa: ASYNC110 (the condition is in the database)
+            await asyncio.sleep(0.01)
+        took.append(time.perf_counter() - started)
+        await asyncio.sleep(SINGLE_EVERY_SECONDS)
+    return took
+
+
+async def campaign(sessions: Sessions, crowd: Crowd) -> tuple[float, list[float]]:
+    """Seconds until all are told, and those of the single changes meanwhile."""
+    pass_ids = [holder.pass_id for holder in crowd.holders]
+    alone, many = pass_ids[:SINGLES], pass_ids[SINGLES:]
+    done = asyncio.Event()
+    started = time.perf_counter()
+    timing = asyncio.create_task(singles(sessions, crowd, alone, done))
+    await mark(sessions, crowd, many, kinds.BULK)
+    async with asyncio.timeout(WITHIN_SECONDS):
+        while await behind(sessions):  # noqa: ASYNC110 (the condition is in the database)
+            await asyncio.sleep(0.1)
+    seconds = time.perf_counter() - started
+    done.set()
+    return seconds, await timing
+
+
+async def measure(database: str, phones: int, waiting: int) -> None:
+    """One line, and on PostgreSQL another for picking."""
+    folder = Path(tempfile.mkdtemp(prefix="passbell-bench-"))
+    try:
+        async with (
+            database_for(database, folder) as url,
+            simulated_world(folder / "world") as world,
+        ):
+            engine = open_engine(url)
+            await migrations.upgrade(engine)
+            sessions = open_sessions(engine)
+            async with sessions.begin() as session:
+                crowd = await make_crowd(session, phones, now=utc_now())
+            await _run(database, url, folder, world, sessions, crowd)
+            if database == "postgresql" and waiting:
+                await picking(engine, sessions, crowd, waiting)
+            await engine.dispose()
+    finally:
+        shutil.rmtree(folder)
+
+
+async def _run(database: str, url: str, folder: Path, world: World, sessions: Sessions, crowd: Crowd) -> None:
+    pem = folder / "server.pem"
+    server_files = (world.ca.server.private_key_path, world.ca.server.certificate_path)
+    pem.write_bytes(b"".join(path.read_bytes() for path in server_files))
+    with stand_in(pem, LATENCY_MS) as port:
+        settings = world.settings | {
+            "database_url": url,
+            "secret_key": secrets.token_hex(32),
+            "apns_port": port,
+            "worker": database == "sqlite",
+        }
+        async with running(settings, folder, workers=0 if database == "sqlite" else 2) as server:
+            seconds, took = await campaign(sessions, crowd)
+            children = server.workers or [server.web]
+            memory = max(memory_mb(child.pid) for child in children)
+    phones = len(crowd.holders) - SINGLES
+    report(
+        "bulk_push",
+        round(phones / seconds),
+        "phones/s",
+        database=database,
+        phones=phones,
+        seconds=round(seconds, 1),
+        single_p50_ms=round(statistics.median(took) * 1000),
+        single_max_ms=round(max(took) * 1000),
+        singles=len(took),
+        worker_rss_mb=round(memory),
+    )
+
+
+async def picking(engine: AsyncEngine, sessions: Sessions, crowd: Crowd, waiting: int) -> None:
+    """How long `take` holds a transaction while so many updates wait."""
+    async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))  # no foreign keys
+        await connection.execute(
+            text(
+                "INSERT INTO updates (pass_id, wallet, program_id, wanted_version, sent_version, queued,"
+                " attempts, wanted_at, touched_at)"
+                " SELECT 'pas_' || g, 'apple', :program_id, 2, 1, true, 0, now(), now()"
+                " FROM generate_series(1, :waiting) g"
+            ),
+            {"program_id": crowd.program.id, "waiting": waiting},
+        )
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("ANALYZE updates"))
+    took = []
+    for pick in range(PICKS):
+        ids = [f"pas_{1 + pick * versions.CHUNK + number}" for number in range(versions.CHUNK)]
+        started = time.perf_counter()
+        async with sessions.begin() as session:
+            await outbox_chunk.take(session, ids, now=utc_now())
+        took.append((time.perf_counter() - started) * 1000)
+    report(
+        "bulk_push",
+        round(statistics.median(took), 1),
+        "ms to pick 250",
+        database="postgresql",
+        variant=f"{waiting} updates waiting",
+        max_ms=round(max(took[1:]), 1),
+        goal_ms=20,
+    )
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("phones", type=int, nargs="?", default=20_000)
+    parser.add_argument("--waiting", type=int, default=1_000_000)
+    options = parser.parse_args()
+    for database in DATABASES:
+        await measure(database, options.phones, options.waiting)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
