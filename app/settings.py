@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         "https://pay.google.com/gp/v/save", description="Where passes are saved; another only for trials"
     )
 
+    trace_kept_days: int = Field(400, ge=1, description="How long a pass's story is kept, in days")
+    messages_kept_days: int = Field(
+        400, ge=1, description="How long sent SMS and e-mails are kept, in days; unclear ones stay"
+    )
+
     # --- Push ---
     apns_host: str = Field("api.push.apple.com", description="Apple's push service; another only for tests")
     apns_port: int = Field(443, ge=1, le=65535, description="Its port: 443 or 2197")

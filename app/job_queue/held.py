@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.job_queue.enqueue import JsonScalar, wake_at_commit
 
 LOG_KEPT = timedelta(days=7)
+PRUNED_AT_ONCE = 5000
 
 _STATES = {"queued": "queued", "picked": "running", "failed": "held"}  # PgQueuer's words and ours
 
@@ -127,16 +128,25 @@ async def requeue(session: AsyncSession, ids: Sequence[int]) -> int:
     return _rowcount(result)
 
 
-async def prune_log(session: AsyncSession, *, older_than: timedelta = LOG_KEPT) -> int:
-    """Forget what the queue wrote down about jobs before then; held jobs keep their errors.
+async def prune_log(
+    session: AsyncSession, *, older_than: timedelta = LOG_KEPT, limit: int = PRUNED_AT_ONCE
+) -> int:
+    """Forget what the queue wrote down about jobs before then, the oldest first; held jobs keep their errors.
 
-    Returns how many lines went. Workers do this every night.
+    Returns how many lines went: with less than `limit`, none is left. Workers do this every night.
     """
     before = datetime.now(UTC) - older_than
     cutoff = before if _is_postgres(session) else before.timestamp()
     still_held = select(_jobs.c.id).where(_is(_jobs.c.status, "failed"))
     result = await session.execute(
-        delete(_log).where(_log.c.created < cutoff, _log.c.job_id.not_in(still_held))
+        delete(_log).where(
+            _log.c.id.in_(
+                select(_log.c.id)
+                .where(_log.c.created < cutoff, _log.c.job_id.not_in(still_held))
+                .order_by(_log.c.id)
+                .limit(limit)
+            )
+        )
     )
     if _is_postgres(session):
         await session.execute(delete(_statistics).where(_statistics.c.created < cutoff))

@@ -25,7 +25,7 @@ from app.db import DATABASE_AWAY, open_sessions
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import postgres, sqlite
 from app.job_queue.enqueue import JsonScalar
-from app.job_queue.held import prune_log
+from app.job_queue.held import PRUNED_AT_ONCE, prune_log
 from app.job_queue.queue import Queue
 from app.job_queue.retry import Retry
 
@@ -232,5 +232,7 @@ async def _never_called(job: Job) -> None:
 
 
 async def _prune_log(engine: AsyncEngine) -> None:
-    async with open_sessions(engine).begin() as session:
-        await prune_log(session)
+    pruned = PRUNED_AT_ONCE
+    while pruned == PRUNED_AT_ONCE:
+        async with open_sessions(engine).begin() as session:
+            pruned = await prune_log(session)

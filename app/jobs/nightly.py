@@ -14,7 +14,7 @@ from app.db import open_read_engine
 from app.enrolment import proof
 from app.inbox.handle import forget_handled
 from app.job_queue import JsonScalar, enqueue, kinds
-from app.jobs import update_google
+from app.jobs import retention, update_google
 from app.members import idempotency
 from app.passes import budget
 from app.passes.models import DeviceLog
@@ -97,4 +97,5 @@ DUTIES: dict[str, tuple[str, Callable[[Services], Awaitable[None]]]] = {
     "reconcile": ("10 1 * * *", reconcile),
     "google_passes": ("50 1 * * *", update_google.offer_to_all),
     "prune": ("30 2 * * *", prune),
+    "retention": ("45 2 * * *", retention.prune),
 }

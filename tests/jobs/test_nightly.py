@@ -5,19 +5,21 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from app import metrics, rate_limits
+from app.db import new_id
 from app.job_queue import Retry, kinds, run_worker, stats
-from app.jobs import nightly
+from app.jobs import nightly, retention
 from app.jobs.table import crons, handlers
-from app.members.models import Account, StoredAnswer
-from app.passes.models import DeviceLog
+from app.members.models import Account, Message, StoredAnswer
+from app.passes import trace
+from app.passes.models import DeviceLog, TraceEvent
 from app.points import ledger
 from app.points.models import Entry
 from app.rate_limits import RateLimit
 from tests.job_queue.conftest import until
-from tests.make import NOON, make_account, make_program
+from tests.make import NOON, make_account, make_issued, make_program
 
 SOON = Retry(attempts_max=3, first_wait_seconds=0.1, longest_wait_seconds=0.1)
 
@@ -77,6 +79,31 @@ async def test_old_log_lines_and_answers_are_dropped_and_young_ones_kept(service
     async with services.sessions() as session:
         assert (await session.scalars(select(DeviceLog.id))).all() == ["log_0"]
         assert sorted(await session.scalars(select(StoredAnswer.key))) == ["0", "1"]
+
+
+async def test_old_stories_and_finished_messages_go_and_the_rest_stays(services, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    old, young = NOON - timedelta(days=401), NOON - timedelta(days=399)
+    async with services.sessions.begin() as session:
+        issued = await make_issued(session)
+        program_id = issued.program_id
+        await session.execute(delete(TraceEvent))
+        for number, at in enumerate([old] * 5 + [young]):
+            await trace.record(session, program_id, [issued.id], f"kind {number}", now=at)
+        for state in ("queued", "sending", "sent", "delivered", "failed", "unknown"):
+            for at in (old, young):
+                message = {"channel": "sms", "purpose": "pass_link", "recipient": "+7", "text": "x"}
+                age = {"created_at": at, "error": f"{state} {at:%Y%m%d}", "state": state}
+                session.add(Message(id=new_id("msg"), program_id=program_id, **message, **age))
+
+    await retention.prune(services)
+
+    async with services.sessions() as session:
+        assert (await session.scalars(select(TraceEvent.kind))).all() == ["kind 5"]
+        kept = sorted(await session.scalars(select(Message.error)))
+    every = [f"{state} {young:%Y%m%d}" for state in ("queued", "sending", "sent", "delivered", "failed")]
+    unclear = [f"{state} {old:%Y%m%d}" for state in ("queued", "sending", "unknown")]
+    assert kept == sorted([*every, *unclear, f"unknown {young:%Y%m%d}"])
 
 
 async def test_what_the_clock_asks_for_is_tried_again_after_a_failure(services, clock, monkeypatch):
