@@ -20,6 +20,7 @@ from app.web import (
     docs_page,
     enrolment,
     errors,
+    google_callback,
     health,
     pass_images,
     pass_page,
@@ -67,6 +68,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     for each in (
         api,
         deal_tab,
+        google_callback,
         health,
         docs_page,
         enrolment,

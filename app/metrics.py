@@ -16,6 +16,12 @@ MESSAGES = Counter(
 PUSH_STOPPED = Gauge(
     "passbell_push_stopped", "1 while pushes pause because our credentials were refused", ["service"]
 )
+GOOGLE_CALLBACKS = Counter(
+    "passbell_google_callbacks_total", "Google's callbacks by what they said, or why not", ["event"]
+)
+GOOGLE_UNANNOUNCED = Gauge(
+    "passbell_google_unannounced", "Passes held by Google's word whose save no callback announced"
+)
 DATABASE_UP = Gauge("passbell_database_up", "1 when the database answered this reading")
 JOBS = Gauge("passbell_jobs", "Jobs in the queue", ["kind", "state"])
 PASSES_BEHIND = Gauge("passbell_passes_behind", "Passes whose wallet is owed a newer version")

@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     google_api_url: str = Field(
         "https://walletobjects.googleapis.com", description="Google's API; another only for trials"
     )
+    google_keys_url: str = Field(
+        "https://pay.google.com/gp/m/issuer/keys", description="The keys of its callbacks, likewise"
+    )
     google_save_url: str = Field(
         "https://pay.google.com/gp/v/save", description="Where passes are saved; another only for trials"
     )
@@ -270,7 +273,13 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "public_url", "short_url", "google_api_url", "google_save_url", "walletpasses_url", "pass2u_url"
+        "public_url",
+        "short_url",
+        "google_api_url",
+        "google_keys_url",
+        "google_save_url",
+        "walletpasses_url",
+        "pass2u_url",
     )
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:

@@ -14,9 +14,9 @@ from app.db import open_read_engine
 from app.enrolment import proof
 from app.inbox.handle import forget_handled
 from app.job_queue import JsonScalar, enqueue, kinds
-from app.jobs import retention, update_google
+from app.jobs import google_watching, retention, update_google
 from app.members import idempotency
-from app.passes import budget
+from app.passes import budget, google_callbacks
 from app.passes.models import DeviceLog
 from app.points import expire, tiers
 from app.points.reconcile import reconcile as prove
@@ -86,6 +86,7 @@ async def prune(services: Services) -> None:
         await deliveries.forget_old(session, now=now)
         await forget_handled(session, now=now)
         await budget.forget_old(session, now=now)
+        await google_callbacks.forget_old(session, now=now)
         await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)
         await session.execute(delete(DeviceLog).where(DeviceLog.at < now - DEVICE_LOG_KEPT))
 
@@ -96,6 +97,7 @@ DUTIES: dict[str, tuple[str, Callable[[Services], Awaitable[None]]]] = {
     "retier": ("40 0 * * *", retier),
     "reconcile": ("10 1 * * *", reconcile),
     "google_passes": ("50 1 * * *", update_google.offer_to_all),
+    "google_holders": ("20 2 * * *", google_watching.check_night),
     "prune": ("30 2 * * *", prune),
     "retention": ("45 2 * * *", retention.prune),
 }

@@ -4,6 +4,7 @@ from functools import partial
 
 from app.job_queue import Cron, Registered, kinds
 from app.jobs import (
+    google_watching,
     handle_inbound,
     nightly,
     push_apple,
@@ -34,6 +35,9 @@ def handlers(services: Services) -> dict[str, Registered]:
             concurrency_limit=update_google.SEATS,
         ),
         kinds.PUSH_WEB: Registered(partial(push_web.push_web, services), push_web.RETRY),
+        kinds.CHECK_GOOGLE: Registered(
+            partial(google_watching.check_holders, services), google_watching.RETRY, concurrency_limit=4
+        ),
         kinds.SEND_MESSAGE: Registered(
             partial(send_messages.send_message, services),
             send_messages.RETRY,
@@ -65,6 +69,7 @@ def crons(services: Services) -> list[Cron]:
     """Every schedule, in UTC."""
     return [
         Cron("sweep", "* * * * *", partial(push_apple.sweep, services)),
+        Cron("google_keys", "* * * * * */20", partial(google_watching.fetch_keys, services)),
         Cron("sweep_google", "* * * * *", partial(update_google.sweep, services)),
         Cron("sweep_web", "* * * * *", partial(push_web.sweep, services)),
         *(

@@ -18,12 +18,12 @@ from app.jobs.google_sending import Brought, Card, bring
 from app.jobs.google_turns import Lane, Turns
 from app.members.models import Program
 from app.passes import budget, google_objects, outbox, trace
-from app.passes.content import content_of
+from app.passes.content import content_of, google_program
 from app.passes.models import GoogleObject, Pass, Update
 from app.passes.versions import GOOGLE
 from app.wallets.google.api import Body, GoogleApi
 from app.wallets.google.errors import IssuerRefused, NotAccepted, TooFast
-from app.wallets.google.wallet import GoogleProgram, GoogleWallet
+from app.wallets.google.wallet import GoogleWallet
 from app.wiring import Services
 
 log = structlog.get_logger(__name__)
@@ -225,18 +225,6 @@ async def _failed(
             )
     metrics.PUSHES.labels(SERVICE, "refused" if isinstance(retry, PermanentFailure) else "failed").inc()
     return retry
-
-
-def google_program(program: Program) -> GoogleProgram:
-    """What a class says of a programme."""
-    return GoogleProgram(
-        slug=program.slug,
-        name=program.name,
-        language=program.language,
-        currency=program.currency,
-        country=program.country,
-        time_zone=program.time_zone,
-    )
 
 
 async def sweep(services: Services) -> None:

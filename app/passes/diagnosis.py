@@ -33,14 +33,16 @@ def diagnose(
     events: Sequence[TraceEvent],
     *,
     announced: Collection[str],
+    is_held_elsewhere: bool = False,
     now: datetime,
 ) -> list[Finding]:
     """What keeps the phones of a pass silent, or that nothing does. Pure.
 
     `events` are the pass's story, oldest first; `announced` the names of values whose fields have a change
-    message in its template: only a change of one of those is shown on the lock screen.
+    message in its template: only a change of one of those is shown on the lock screen. `is_held_elsewhere`:
+    another wallet holds the pass, so that no phone of Apple's need.
     """
-    found = [*_state(issued), *_holders(registrations, events)]
+    found = [*_state(issued), *([] if is_held_elsewhere else _holders(registrations, events))]
     if registrations:
         found += [*_outbox(issued, owed, events), *_phone(issued, events, announced, now)]
     found += _refusals(events)

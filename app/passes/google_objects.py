@@ -1,12 +1,12 @@
 """What Google has of our passes: which class and object, what was sent of it, and who holds it."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, nulls_first, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import oldest_id, upsert
@@ -202,12 +202,7 @@ async def owe_missing(
 
 
 async def record_held(
-    session: AsyncSession,
-    object_id: str,
-    *,
-    is_save: bool,
-    details: Mapping[str, str | int | None],
-    now: datetime,
+    session: AsyncSession, object_id: str, *, is_save: bool, now: datetime
 ) -> GoogleObject | None:
     """Note that somebody saved or removed a pass, in its story too; None for an object that is not ours."""
     query = select(GoogleObject).where(GoogleObject.object_id == object_id).with_for_update()
@@ -219,5 +214,18 @@ async def record_held(
     else:
         known.removed_at = now  # somebody else may hold it still: Google is asked
     kind = trace.INSTALLED if is_save else trace.UNINSTALLED
+    details = {"wallet": GOOGLE}
     await trace.record(session, known.program_id, [known.pass_id], kind, details=details, now=now)
     return known
+
+
+async def record_holders(session: AsyncSession, pass_id: str, *, has_users: bool, now: datetime) -> None:
+    """Note what Google answered when it was asked whether anybody holds a pass."""
+    statement = update(GoogleObject).where(GoogleObject.pass_id == pass_id)
+    await session.execute(statement.values(has_users=has_users, checked_at=now))
+
+
+async def unasked(session: AsyncSession, *, limit: int) -> Sequence[str]:
+    """The passes of which Google was asked longest ago, or never."""
+    oldest = nulls_first(GoogleObject.checked_at.asc())
+    return (await session.scalars(select(GoogleObject.pass_id).order_by(oldest).limit(limit))).all()

@@ -163,6 +163,29 @@ class GoogleObject(Base):
     __table_args__ = (Index("ix_google_objects_class_id", "class_id"),)
 
 
+class GoogleKeys(Base):
+    """The keys Google signs its callbacks with, as it published them. One row."""
+
+    __tablename__ = "google_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    document: Mapped[dict[str, Any]]
+    fetched_at: Mapped[datetime]
+    fresh_until: Mapped[datetime]
+
+
+class GoogleCallback(Base):
+    """A callback of Google's that was acted upon, by its nonce: it may be delivered again."""
+
+    __tablename__ = "google_callbacks"
+
+    nonce: Mapped[str] = mapped_column(String(128), primary_key=True)
+    event: Mapped[str] = mapped_column(String(8))  # save | del
+    at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_google_callbacks_at", "at"),)
+
+
 class Ring(Base):
     """Once that a pass made its holders' phones ring, or may have: kept for the budget of a day."""
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.passes import issue, trace
+from app.passes import google_diagnosis, issue, trace
 from app.passes.diagnosis import Finding, diagnose
-from app.passes.models import Registration, TraceEvent, Update
-from app.passes.versions import APPLE
+from app.passes.models import GoogleObject, Registration, TraceEvent, Update
+from app.passes.versions import APPLE, GOOGLE
 from app.wallets.templates import PassTemplate
 
 
@@ -37,7 +37,20 @@ async def tell(
     holders = select(Registration).where(Registration.pass_id == pass_id)
     registrations = (await session.scalars(holders)).all()
     announced = announced_by(templates.get(issued.template))
-    return Story(events, diagnose(issued, owed, registrations, events, announced=announced, now=now))
+    at_google = await session.get(GoogleObject, pass_id)
+    found = diagnose(
+        issued,
+        owed,
+        registrations,
+        [each for each in events if each.details.get("wallet") != GOOGLE],
+        announced=announced,
+        is_held_elsewhere=at_google is not None and at_google.has_users,
+        now=now,
+    )
+    of_google = google_diagnosis.diagnose(at_google, await session.get(Update, (pass_id, GOOGLE)), events)
+    if of_google:
+        found = [*(each for each in found if each.code != "up_to_date"), *of_google]
+    return Story(events, found)
 
 
 def announced_by(template: PassTemplate | None) -> frozenset[str]:

@@ -78,6 +78,7 @@ async def simulated_world(
                 "google_issuer_id": google_wallet.ISSUER_ID,
                 "google_service_account_path": account.write(google_url),
                 "google_api_url": google_url,
+                "google_keys_url": f"{google_url}/gp/m/issuer/keys",
                 "google_save_url": f"{google_url}/gp/v/save",
                 "sms_provider": "generic",
                 "sms_api_url": f"{sms_url}/messages",

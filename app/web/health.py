@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import job_queue, metrics, migrations
 from app.db import DATABASE_AWAY
+from app.passes import google_callbacks
 from app.passes.models import Update
 from app.wallets.apple import certificates
 from app.wallets.apple.push import PushService
@@ -114,7 +115,7 @@ async def _measure(services: Services, now: datetime) -> None:
     except DATABASE_AWAY:  # the very moment when the rest must be readable
         metrics.DATABASE_UP.set(0)
     stopped = services.push_stop.reasons(now)
-    for service in get_args(PushService):
+    for service in (*get_args(PushService), "google"):
         metrics.PUSH_STOPPED.labels(service).set(1 if service in stopped else 0)
     for name, days in _certificate_days(services, now).items():
         metrics.CERTIFICATE_DAYS.labels(name).set(days)
@@ -127,5 +128,6 @@ async def _measure_database(session: AsyncSession, now: datetime) -> None:
     metrics.JOBS.clear()
     for each in jobs:
         metrics.JOBS.labels(each.kind, each.state).set(each.count)
+    metrics.GOOGLE_UNANNOUNCED.set(await google_callbacks.unannounced(session, now=now))
     metrics.PASSES_BEHIND.set(behind)
     metrics.OLDEST_OWED_SECONDS.set((now - oldest).total_seconds() if oldest else 0)

@@ -92,6 +92,10 @@ class GoogleApi:
             return Messaged.OVER_QUOTA
         return Messaged.MISSING if _found(answer) is None else Messaged.ADDED
 
+    async def fetch_json(self, url: str) -> tuple[dict[str, Any], str]:
+        """A public document of Google's, and its Cache-Control. Asked for without our credentials."""
+        return await self._wire.fetch(url)
+
     async def close(self) -> None:
         await self._wire.close()
 

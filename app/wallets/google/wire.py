@@ -69,6 +69,13 @@ class Wire:
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
+    async def fetch(self, url: str) -> tuple[dict[str, Any], str]:
+        """A public JSON object and its Cache-Control. Raises TemporaryFailure when there is none."""
+        response = await self._exchange(self._client.build_request("GET", url))
+        if response.status_code != 200:
+            raise TemporaryFailure(f"Google: {url} answered {response.status_code}")
+        return _object(response.content), response.headers.get("Cache-Control", "")
+
     async def close(self) -> None:
         await self._client.aclose()
 

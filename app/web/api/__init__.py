@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.web.api import (
     accounts,
+    budgets,
     campaign_results,
     campaigns,
     devices,
@@ -52,6 +53,7 @@ for resource in (
     members,
     accounts,
     passes,
+    budgets,
     messages,
     templates,
     devices,
