@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,12 @@ LOG_LINES_SHOWN = 40
 class Child:
     """One process of the program: started, killed, started again; its standard error goes to a file."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, environment: Mapping[str, str], log: Path, *, inside: Sequence[str] = ()
+    ) -> None:
+        """`inside` is a command that runs another: ["ip", "netns", "exec", "host1"]."""
         self.name = name
+        self._inside = inside
         self.log = log
         self._environment = environment
         self._process: Process | None = None
@@ -39,8 +43,8 @@ class Child:
     async def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-c", PASSBELL, self.name),
+                *self._inside,
+                *(sys.executable, "-c", PASSBELL, self.name),
                 cwd=self.log.parent,  # no .env of whoever runs the tests
                 env=dict(self._environment),
                 stdout=log,

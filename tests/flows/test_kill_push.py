@@ -43,10 +43,10 @@ async def test_kill_9_of_workers_in_a_campaign_leaves_no_phone_untold(
     workers = 2 if database == "postgresql" else 0  # on SQLite the web process works too
     async with running(settings, tmp_path, workers=workers) as server:
         async with asyncio.timeout(SETTLED_WITHIN_SECONDS), asyncio.TaskGroup() as group:
-            group.create_task(_mark(sessions, crowd))
+            group.create_task(mark_all(sessions, crowd))
             group.create_task(_kill(server, world))
         async with asyncio.timeout(SETTLED_WITHIN_SECONDS):
-            while await _is_behind(sessions):  # noqa: ASYNC110 (the condition is in the database)
+            while await is_behind(sessions):  # noqa: ASYNC110 (the condition is in the database)
                 await asyncio.sleep(0.2)
 
     told = Counter(push.push_token for push in world.apns.accepted)
@@ -55,7 +55,7 @@ async def test_kill_9_of_workers_in_a_campaign_leaves_no_phone_untold(
     assert told.total() - len(told) <= KILLS * BATCH
 
 
-async def _mark(sessions: Sessions, crowd: Crowd) -> None:
+async def mark_all(sessions: Sessions, crowd: Crowd) -> None:
     """Change every pass, as a campaign's chunks do."""
     pass_ids = [holder.pass_id for holder in crowd.holders]
     for start in range(0, len(pass_ids), MARKED_AT_ONCE):
@@ -76,7 +76,7 @@ async def _kill(server: Server, world: World) -> None:
         await server.kill_and_restart(victims[kill % len(victims)])
 
 
-async def _is_behind(sessions: Sessions) -> bool:
+async def is_behind(sessions: Sessions) -> bool:
     behind = select(Update.pass_id).where(Update.wanted_version > Update.sent_version).limit(1)
     async with sessions() as session:
         return await session.scalar(behind) is not None
