@@ -39,6 +39,8 @@ CONSTRAINT_NAMES = {
 
 ID_LENGTH = 32
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]  # two digits at a time: every request asks
+_SHIFTS = range(120, -1, -10)
 
 # What a database that cannot be reached, or that goes away, may raise: asyncpg's own errors and the
 # system's come through as they are while a connection is opened.
@@ -102,7 +104,7 @@ def oldest_id(prefix: str, at: datetime) -> str:
 
 
 def _written(prefix: str, number: int) -> str:
-    return f"{prefix}_{''.join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))}"
+    return f"{prefix}_{''.join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])}"
 
 
 class _Numbers:
@@ -129,8 +131,8 @@ def open_engine(database_url: str) -> AsyncEngine:
     url = make_url(database_url).set(drivername="postgresql+asyncpg")
     engine = create_async_engine(
         url,
-        pool_size=20,
-        max_overflow=10,
+        pool_size=30,
+        max_overflow=0,  # what overflows is closed again at once, and opening one costs five transactions
         hide_parameters=True,  # names and phones, in the text of every error
         connect_args={
             "server_settings": {

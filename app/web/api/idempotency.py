@@ -125,7 +125,8 @@ class Once:
 def request_hash(request: Request, wanted: BaseModel | None) -> str:
     """What tells a repeat from another request under the same key: hexadecimal SHA-256."""
     content = wanted.model_dump_json() if wanted else ""
-    return hashlib.sha256(f"{request.method} {request.url.path}\n{content}".encode()).hexdigest()
+    asked = f"{request.method} {request.scope['path']}\n{content}"
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def is_key(idempotency_key: str) -> bool:

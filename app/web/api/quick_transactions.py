@@ -33,7 +33,7 @@ def routes() -> list[Route]:
 
 async def post_quickly(request: Request) -> Response | None:
     """Earn, redeem or adjust points, in the usual case; None in any other, with nothing done."""
-    caller = keys.believed(request, "transactions:write")
+    caller = await keys.caller_quickly(request, "transactions:write")
     key = request.headers.get("idempotency-key", "")
     if caller is None or not idempotency.is_key(key):
         return None
