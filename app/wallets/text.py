@@ -98,7 +98,7 @@ _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 def cleaned(text: str) -> str:
     """The text without control characters, direction overrides and broken surrogates."""
-    return text if text.isprintable() and text.isascii() else _NOT_TEXT.sub("", text)
+    return text if text.isprintable() else _NOT_TEXT.sub("", text)
 
 
 _PARSER = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 -- parses, never renders

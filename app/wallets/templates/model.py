@@ -57,8 +57,10 @@ class PassTemplate:
 
     def language_for(self, wanted: str) -> str:
         """The language a member who wants `wanted` ("ru", "ru-KZ") gets."""
+        if wanted in self.texts:
+            return wanted
         base = wanted.replace("_", "-").split("-")[0].lower()
-        return next((each for each in (wanted, base) if each in self.texts), self.languages[0])
+        return base if base in self.texts else self.languages[0]
 
     def text(self, source: str, language: str) -> Text:
         """A string of the template ready to fill in: "@key" is looked up in the language's texts.

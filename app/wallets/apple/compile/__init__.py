@@ -4,8 +4,9 @@ Everything that does not depend on the content is prepared once per template and
 costs a few tens of microseconds. Signing and packing are `pass_file.py`'s.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -26,11 +27,18 @@ __all__ = ["Compiled", "Loss", "PassIdentity", "compile_pass"]
 
 @dataclass(frozen=True)
 class Compiled:
-    """pass.json, the files drawn for this pass, and what Wallet will not show of the template."""
+    """pass.json, the files drawn for this pass, and what Wallet will not show of the template.
+
+    The losses are found when somebody asks: a phone that fetches its pass does not.
+    """
 
     pass_json: bytes
     extra_files: dict[str, bytes]
-    losses: tuple[Loss, ...]
+    find_losses: Callable[[], tuple[Loss, ...]]
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        return self.find_losses()
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,8 @@ def compile_pass(template: PassTemplate, content: PassContent, identity: PassIde
         "webServiceURL": identity.web_service_url,
         **program.tree.fill(shown),
     }
-    losses = (*program.losses, *program.barcodes.losses(shown), *_language_loss(template, content))
-    return Compiled(orjson.dumps(pass_json), _stamps(template, program, shown), losses)
+    find_losses = partial(_losses, program, shown)
+    return Compiled(orjson.dumps(pass_json), _stamps(template, program, shown), find_losses)
 
 
 @lru_cache(maxsize=512)
@@ -86,13 +94,15 @@ def _program(template: PassTemplate, language: str) -> _Program:
     )
 
 
-def _language_loss(template: PassTemplate, content: PassContent) -> list[Loss]:
-    language = template.language_for(content.language)
-    if content.language.lower().startswith(language.lower()):
+def _losses(program: _Program, shown: Shown) -> tuple[Loss, ...]:
+    language = _language_loss(program.language, shown.content.language)
+    return (*program.losses, *program.barcodes.losses(shown), *language)
+
+
+def _language_loss(spoken: str, wanted: str) -> list[Loss]:
+    if wanted.lower().startswith(spoken.lower()):
         return []
-    return [
-        Loss("apple", "languages", f"the template does not speak {content.language!r}: shown in {language!r}")
-    ]
+    return [Loss("apple", "languages", f"the template does not speak {wanted!r}: shown in {spoken!r}")]
 
 
 def _stamps(template: PassTemplate, program: _Program, shown: Shown) -> dict[str, bytes]:
