@@ -13,7 +13,7 @@ from sqlalchemy import Integer, String
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import job_queue
-from app.db import DATABASE_AWAY
+from app.db import DATABASE_AWAY, open_sessions
 from app.job_queue import kinds
 from app.members import idempotency
 from app.passes import versions
@@ -21,6 +21,7 @@ from app.points import lots, movements
 from app.points.movements import Movement
 from app.sql import fetch, run_on, transaction, typed_text
 from app.sqlite_driver import Turn
+from app.webhooks import announce
 
 STATUS = 201  # of every answer that is kept here
 
@@ -89,13 +90,17 @@ class PlainMovements:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._sessions = open_sessions(engine)
 
     async def post(self, entry_id: str, movement: Movement, keep: Keep) -> bytes | None:
         """Post an earning, a redemption or an adjustment, and keep its answer; the answer as it was kept.
 
         `movement.program_id` is given. None, with nothing done, when anything stands in its way: too few
-        points, a blocked member, a key or an event that was there before, a database that is busy or away.
+        points, a blocked member, a key or an event that was there before, a database that is busy or away;
+        and where other systems listen, for they are told in the same transaction.
         """
+        if await self._is_heard(movement.program_id):
+            return None
         because = {"entry_id": entry_id, "kind": movement.kind}
         values = movements.values_of(entry_id, movement)
         values |= versions.values_of(because, priority=kinds.LIVE, now=movement.now)
@@ -106,6 +111,13 @@ class PlainMovements:
             return await self._in_steps(entry_id, movement, values, keep.answer)
         except (_Unusual, *DATABASE_AWAY):
             return None
+
+    async def _is_heard(self, program_id: str | None) -> bool:
+        programs = announce.remembered(self._engine.sync_engine)
+        if programs is None:
+            async with self._sessions() as session:
+                return await announce.is_heard(session, program_id)
+        return program_id in programs
 
     async def _at_once(self, movement: Movement, values: dict[str, Any], answer: Answer) -> bytes:
         values |= {name: getattr(answer, name) for name in Answer.__slots__}

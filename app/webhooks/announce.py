@@ -34,12 +34,18 @@ _seen: WeakKeyDictionary[Engine | Connection, _Seen] = WeakKeyDictionary()
 async def is_heard(session: AsyncSession, program_id: str | None = None) -> bool:
     """Whether anybody listens to this programme, or to any. Costs nothing most of the time."""
     bind = session.get_bind()
-    seen = _seen.get(bind)
-    if seen is None or seen.until < time.monotonic():
+    programs = remembered(bind)
+    if programs is None:
         query = select(WebhookEndpoint.program_id).where(WebhookEndpoint.state == "active").distinct()
         programs = frozenset(await session.scalars(query))
-        seen = _seen[bind] = _Seen(time.monotonic() + BELIEVED_SECONDS, programs)
-    return program_id in seen.programs if program_id else bool(seen.programs)
+        _seen[bind] = _Seen(time.monotonic() + BELIEVED_SECONDS, programs)
+    return program_id in programs if program_id else bool(programs)
+
+
+def remembered(bind: Engine | Connection) -> frozenset[str] | None:
+    """The programmes that somebody listens to; None when this process has not looked a moment ago."""
+    seen = _seen.get(bind)
+    return None if seen is None or seen.until < time.monotonic() else seen.programs
 
 
 def look_again(session: AsyncSession) -> None:

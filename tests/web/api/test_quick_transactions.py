@@ -220,6 +220,19 @@ async def test_what_is_not_plain_is_left_alone(
     assert len(await jobs(sessions)) == 2
 
 
+async def test_where_somebody_listens_the_long_way_tells_them(
+    app: FastAPI, client: httpx2.AsyncClient, known: None, key: str, account: Account, sessions: Sessions
+) -> None:
+    assert (await client.post("/webhooks/endpoints", json={"event_types": ["*"]})).status_code == 201
+
+    assert await straight(app, key, account, {"kind": "earn", "points": 10}) is None
+    assert (await send(client, account, {"kind": "earn", "points": 10})).status_code == 201
+
+    async with sessions() as session:
+        told = await session.scalars(text("SELECT type FROM webhook_events"))
+        assert sorted(told) == ["tier.changed", "transaction.posted"]
+
+
 async def test_a_repeat_of_a_quick_one_is_told_the_same_byte_for_byte(
     client: httpx2.AsyncClient, known: None, account: Account
 ) -> None:
