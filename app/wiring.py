@@ -6,6 +6,7 @@ import hmac
 import os
 import secrets
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ class Services:
     texts: Texts
     signer: signing.Signer | None  # None until a certificate is set
     apple: AppleWallet | None
+    signing_threads: ThreadPoolExecutor  # where passes are signed for phones
     google: GoogleWallet | None  # None until an issuer and its service account are set
     google_api: GoogleApi | None
     web_push: WebPush
@@ -95,6 +97,7 @@ async def open_services(
     web_push = _open_web_push(settings, secret_key)
     bitrix24 = Bitrix24Rest()
     webhooks = WebhookCaller(may_be_private=settings.webhooks_may_be_private)
+    signing_threads = ThreadPoolExecutor(os.cpu_count(), "sign")
     try:
         yield Services(
             settings=settings,
@@ -107,6 +110,7 @@ async def open_services(
             texts=load_texts(TEXTS),
             signer=signer,
             apple=_open_apple(settings, signer, templates) if signer else None,
+            signing_threads=signing_threads,
             google=google,
             google_api=google_api,
             web_push=web_push,
@@ -123,6 +127,7 @@ async def open_services(
         if google_api:
             await google_api.close()
         await webhooks.close()
+        signing_threads.shutdown()
         await sms.close()
         await web_push.close()
         await bitrix24.close()

@@ -3,7 +3,7 @@
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Table, bindparam, select
+from sqlalchemy import Row, Select, Table, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.members.models import Account, Member, Program, Tier
@@ -19,78 +19,85 @@ _account = cast(Table, Account.__table__).c
 _program = cast(Table, Program.__table__).c
 _tier = cast(Table, Tier.__table__).c
 
-_OF_A_PASS = select(
-    _pass.id,
-    _pass.program_id,
-    _pass.member_id,
-    _pass.template,
-    _pass.state,
-    _pass.message,
-    _pass.expires_at,
-    _pass.version,
-    _pass.last_modified,
-).where(_pass.serial_number == bindparam("serial_number"))
-
 _OF_A_MEMBER = (
-    select(
-        _member.name,
-        _member.card_number,
-        _member.language,
-        _member.birthday,
-        _member.answers,
-        _member.state,
-        _member.created_at,
-        _account.balance,
-        _program.name.label("program_name"),
-        _program.currency,
-        _program.country,
-        _program.time_zone,
-        _tier.code.label("tier_code"),
-        _tier.names.label("tier_names"),
-    )
-    .select_from(
-        cast(Table, Member.__table__)
-        .join(cast(Table, Account.__table__), _account.id == _member.account_id)
-        .join(cast(Table, Program.__table__), _program.id == _member.program_id)
-        .outerjoin(cast(Table, Tier.__table__), _tier.id == _account.tier_id)
-    )
-    .where(_member.id == bindparam("member_id"))
+    _member.name,
+    _member.card_number,
+    _member.language,
+    _member.birthday,
+    _member.answers,
+    _member.state.label("member_state"),
+    _member.created_at.label("member_since"),
+    _account.balance,
+    _program.name.label("program_name"),
+    _program.currency,
+    _program.country,
+    _program.time_zone,
+    _tier.code.label("tier_code"),
+    _tier.names.label("tier_names"),
 )
+_MEMBERS = (
+    cast(Table, Member.__table__)
+    .join(cast(Table, Account.__table__), _account.id == _member.account_id)
+    .join(cast(Table, Program.__table__), _program.id == _member.program_id)
+    .outerjoin(cast(Table, Tier.__table__), _tier.id == _account.tier_id)
+)
+_BY_MEMBER = select(*_OF_A_MEMBER).select_from(_MEMBERS).where(_member.id == bindparam("member_id"))
 
 
-async def issued_as(session: AsyncSession, serial_number: str) -> Row[*tuple[Any, ...]]:
-    """The pass with this serial number, as the columns that serving it needs.
+def served(serial_numbers: str) -> Select[*tuple[Any, ...]]:
+    """A SELECT of everything that serving passes needs, for `content_in`; `key` is the serial number.
 
-    Raises sqlalchemy.exc.NoResultFound when there is none.
+    `serial_numbers` is an SQL expression of the set of them.
     """
-    return (await session.execute(_OF_A_PASS, {"serial_number": serial_number})).one()
+    return (
+        select(
+            _pass.serial_number.label("key"),
+            _pass.id,
+            _pass.program_id,
+            _pass.template,
+            _pass.state,
+            _pass.message,
+            _pass.expires_at,
+            _pass.version,
+            _pass.last_modified,
+            *_OF_A_MEMBER,
+        )
+        .select_from(_MEMBERS.join(cast(Table, Pass.__table__), _pass.member_id == _member.id))
+        .where(text(f"passes.serial_number IN {serial_numbers}"))
+    )
 
 
-async def content_of(
-    session: AsyncSession, issued: Pass | Row[*tuple[Any, ...]], *, language: str | None = None
-) -> PassContent:
+async def content_of(session: AsyncSession, issued: Pass, *, language: str | None = None) -> PassContent:
     """What this pass shows now, in the member's language or the one asked for. One query."""
-    row = (await session.execute(_OF_A_MEMBER, {"member_id": issued.member_id})).one()
-    spoken = language or row.language
+    row = (await session.execute(_BY_MEMBER, {"member_id": issued.member_id})).one()
+    return _content(issued, row, language or row.language)
+
+
+def content_in(row: Row[*tuple[Any, ...]]) -> PassContent:
+    """What a pass shows, in the member's language; a row of `served`."""
+    return _content(row, row, row.language)
+
+
+def _content(issued: Pass | Row[*tuple[Any, ...]], row: Row[*tuple[Any, ...]], language: str) -> PassContent:
     values: dict[str, Value] = {
         "program_name": row.program_name,
         "member_name": row.name,
         "card_number": row.card_number,
         "points": row.balance,
-        "tier": _tier_name(row.tier_code, row.tier_names, spoken),
+        "tier": _tier_name(row.tier_code, row.tier_names, language),
         "message": issued.message,
-        "member_since": row.created_at.astimezone(ZoneInfo(row.time_zone)).date(),
+        "member_since": row.member_since.astimezone(ZoneInfo(row.time_zone)).date(),
         "birthday": row.birthday,
         **{f"answer_{key}": _shown(answer) for key, answer in row.answers.items()},
     }
     return PassContent(
         values=values,
         barcode=row.card_number,
-        language=spoken,
+        language=language,
         currency=row.currency,
         country=row.country,
         time_zone=row.time_zone,
-        voided=issued.state != "active" or row.state == "blocked",
+        voided=issued.state != "active" or row.member_state == "blocked",
         expires_at=issued.expires_at,
     )
 

@@ -1,4 +1,4 @@
-"""The two reads every phone causes after a push, made once for all phones that ask in the same moment.
+"""The three reads every phone causes after a push, made once for all phones that ask in the same moment.
 
 After a push thousands of phones ask at once. A query of its own for each costs ten times what SQLite or
 PostgreSQL needs to find the row. So the keys of one turn of the event loop go into one query, which begins
@@ -16,6 +16,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import UtcDateTime
+from app.passes import content
 
 _KEYS = {
     "sqlite": "(SELECT value FROM json_each(:keys))",
@@ -75,9 +76,12 @@ class GatheredRead:
 
 
 class PhoneReads:
-    """What the web service reads: a pass's version by serial number, a device's passes by its id."""
+    """What the web service reads: a device's passes by its id; by serial number a pass's version, and the
+    pass with all that it shows, from one moment.
+    """
 
     def __init__(self, reader: AsyncEngine) -> None:
         keys = _KEYS[reader.dialect.name]
         self.versions = GatheredRead(reader, text(_VERSIONS + keys))
+        self.served = GatheredRead(reader, content.served(keys))
         self.held = GatheredRead(reader, text(_HELD + keys).columns(registered_at=UtcDateTime()))
