@@ -6,9 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.members.models import Program
-from app.passes.content import google_program
-from app.passes.models import Pass, Update
+from app.passes.models import GoogleObject, Pass
 from app.passes.versions import GOOGLE
 from app.wallets.content import PassContent
 from app.wiring import Services
@@ -26,14 +24,13 @@ async def google_offer(
 ) -> GoogleOffer | None:
     """The offer for this pass; None where its country has no Google Wallet, or no issuer is set."""
     wallet = services.google
-    if wallet is None or content.country in services.settings.google_unavailable_countries:
+    if wallet is None or GOOGLE not in services.wallets(content.country):
         return None
-    sent_version = await session.scalar(
-        select(Update.sent_version).where(Update.pass_id == issued.id, Update.wallet == GOOGLE)
-    )
-    if not sent_version:
+    query = select(GoogleObject).where(GoogleObject.pass_id == issued.id)
+    known = await session.scalar(query)
+    if known is None or not known.sent:  # never inserted, or found missing there
         return GoogleOffer(save_link=None)
-    program = await session.get_one(Program, issued.program_id)
-    class_id = wallet.class_id(issued.template, google_program(program), content)
-    link = wallet.save_link(issued.template, serial_number=issued.serial_number, class_id=class_id, now=now)
+    link = wallet.save_link(
+        issued.template, serial_number=issued.serial_number, class_id=known.class_id, now=now
+    )
     return GoogleOffer(link)

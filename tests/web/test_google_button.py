@@ -5,14 +5,15 @@ from urllib.parse import urlsplit
 
 import jwt
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import select
 
+from app.passes import google_objects
 from app.passes.issue import make_link
-from app.passes.models import Update
+from app.passes.models import Pass
 from app.settings import Settings
 from app.simulators.google_wallet import ISSUER_ID
 from app.wallets.google.images import HostedImages, stamps_hero
-from tests.google import key_pair, write_account
+from tests.google import CLASS_ID, key_pair, write_account
 from tests.make import NOON, make_account, make_issued, make_program
 from tests.web.test_pass_page import ANDROID, IPHONE, WINDOWS
 
@@ -30,23 +31,16 @@ def app_settings(app_settings: Settings, tmp_path) -> Settings:
     )
 
 
-async def issue(services, *, country: str = "KZ", sent_version: int = 1) -> tuple[str, str]:
-    """A pass that Google has at this version (0: not yet): its page and its serial number."""
+async def issue(services, *, country: str = "KZ", is_known: bool = True) -> tuple[str, str]:
+    """A pass that Google has, or has not yet: its page and its serial number."""
     async with services.sessions.begin() as session:
         program = await make_program(session, country=country)
         issued = await make_issued(session, await make_account(session, program))
-        await session.execute(delete(Update).where(Update.pass_id == issued.id, Update.wallet == "google"))
-        session.add(
-            Update(
-                pass_id=issued.id,
-                wallet="google",
-                program_id=program.id,
-                wanted_version=1,
-                sent_version=sent_version,
-                wanted_at=NOON,
-                touched_at=NOON,
+        object_ = {"id": services.google.object_id(issued.serial_number), "classId": CLASS_ID}
+        if is_known:
+            await google_objects.record_sent(
+                session, issued, resource="loyaltyObject", body=object_, has_users=False, now=NOON
             )
-        )
         return f"/p/{await make_link(session, issued, now=NOON)}", issued.serial_number
 
 
@@ -80,11 +74,11 @@ async def test_the_button_saves_the_very_object_google_has(services, client, use
         claims = claims_of(link)
         (named,) = claims["payload"]["loyaltyObjects"]
         assert named["id"] == f"{ISSUER_ID}.{serial_number}"
-        assert named["classId"].startswith(f"{ISSUER_ID}.coffee")
+        assert named["classId"] == CLASS_ID
 
 
 async def test_a_card_google_does_not_have_yet_waits_and_then_has_its_button(services, client):
-    page, _ = await issue(services, sent_version=0)
+    page, serial_number = await issue(services, is_known=False)
 
     waiting = await client.get(page, headers={"User-Agent": ANDROID})
     assert "on its way to Google Wallet" in waiting.text
@@ -93,7 +87,11 @@ async def test_a_card_google_does_not_have_yet_waits_and_then_has_its_button(ser
     assert (await client.get(f"{page}/google")).status_code == 204
 
     async with services.sessions.begin() as session:
-        await session.execute(update(Update).where(Update.wallet == "google").values(sent_version=1))
+        issued = (await session.scalars(select(Pass))).one()
+        object_ = {"id": services.google.object_id(serial_number), "classId": CLASS_ID}
+        await google_objects.record_sent(
+            session, issued, resource="loyaltyObject", body=object_, has_users=False, now=NOON
+        )
 
     ready = await client.get(f"{page}/google")
     assert ready.status_code == 200

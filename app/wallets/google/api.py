@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
 
-from app.wallets.google.errors import Answer, failure
+from app.wallets.google import schema
+from app.wallets.google.errors import Answer, NotAccepted, failure
 from app.wallets.google.service_account import ServiceAccount
 from app.wallets.google.tokens import AccessTokens
 from app.wallets.google.wire import API_URL, DEADLINE_SECONDS, Request, Wire
@@ -59,6 +60,7 @@ class GoogleApi:
 
     async def insert(self, resource: str, body: Body) -> Inserted:
         """Make a class or an object; its id is taken for ever."""
+        _check(resource, body)
         answer = await self._wire.send(Request("POST", resource, body))
         if answer.status == 409:
             return Inserted.KNOWN
@@ -77,10 +79,12 @@ class GoogleApi:
 
         Lists are replaced whole, null removes a field, an empty list is believed to change nothing.
         """
+        _check(resource, changes)
         return _found(await self._wire.send(Request("PATCH", f"{resource}/{resource_id}", changes)))
 
     async def replace(self, resource: str, resource_id: str, body: Body) -> Body | None:
         """Make it this and nothing else: the only way to shorten a list to nothing. None: no such thing."""
+        _check(resource, body)
         own = {key: value for key, value in body.items() if key not in _OF_OUTPUT}
         return _found(await self._wire.send(Request("PUT", f"{resource}/{resource_id}", own)))
 
@@ -98,6 +102,13 @@ class GoogleApi:
 
     async def close(self) -> None:
         await self._wire.close()
+
+
+def _check(resource: str, body: Body) -> None:
+    """Raises NotAccepted for a field Google does not know: it would drop it and answer 200."""
+    field = schema.unknown_field(resource, body)
+    if field is not None:
+        raise NotAccepted(f"{resource} has no field {field}: see `passbell template check`")
 
 
 def _found(answer: Answer) -> Body | None:

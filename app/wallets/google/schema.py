@@ -36,16 +36,39 @@ def is_schema(kind: str) -> bool:
 
 def faults(schema: str, body: Mapping[str, Any], where: str = "") -> Iterator[Fault]:
     """Every field of a body that Google would drop or refuse for its name or type."""
-    known = fields_of(schema)
-    for key, value in body.items():
-        path = f"{where}.{key}" if where else key
-        kind = known.get(key)
-        if kind is None:
-            yield Fault(path, f"{schema} has no field of this name: Google would drop it without a word")
+    for path, kind, value in _fields(schema, body, where):
+        if not kind:
+            yield Fault(path, "Google has no field of this name: it would be dropped without a word")
         elif kind.startswith("!"):
             yield Fault(path, "Google gave this field up: remove it")
         else:
             yield from _check(kind, value, path)
+
+
+def unknown_field(resource: str, body: Mapping[str, Any]) -> str | None:
+    """The path of the first field of a "loyaltyObject" that Google does not know, at any depth."""
+    return _unknown(f"{resource[0].upper()}{resource[1:]}", body, "")
+
+
+def _unknown(schema: str, body: Mapping[str, Any], where: str) -> str | None:
+    for path, kind, value in _fields(schema, body, where):
+        if not kind:
+            return path
+        inner = kind.lstrip("!").strip("[]")
+        nodes = cast("list[object]", value) if isinstance(value, list) else [value]
+        for node in nodes if is_schema(inner) else ():
+            if isinstance(node, Mapping) and (
+                found := _unknown(inner, cast("Mapping[str, Any]", node), path)
+            ):
+                return found
+    return None
+
+
+def _fields(schema: str, body: Mapping[str, Any], where: str) -> Iterator[tuple[str, str, Any]]:
+    """Path, type ("" for an unknown field) and value of each field."""
+    known = fields_of(schema)
+    for key, value in body.items():
+        yield f"{where}.{key}" if where else key, known.get(key, ""), value
 
 
 def _check(kind: str, value: object, path: str) -> Iterator[Fault]:

@@ -55,6 +55,19 @@ async def test_a_change_is_stored_and_what_is_missing_is_no_failure(api):
     assert await api.get("loyaltyObject", f"{ISSUER_ID}.nowhere") is None
 
 
+async def test_a_field_google_would_drop_is_refused_by_name_before_anything_is_sent(api):
+    for send in (
+        api.insert("loyaltyObject", object_body(id=f"{ISSUER_ID}.new", pionts=1)),
+        api.patch("loyaltyObject", OBJECT_ID, {"pionts": 1}),
+        api.replace("loyaltyObject", OBJECT_ID, object_body(pionts=1)),
+    ):
+        with pytest.raises(NotAccepted, match="has no field pionts"):
+            await send
+
+    assert await api.get("loyaltyObject", f"{ISSUER_ID}.new") is None
+    assert await api.get("loyaltyObject", OBJECT_ID, fields="version") == {"version": "1"}
+
+
 async def test_an_insert_says_whether_it_is_new_known_or_lacks_its_class(api):
     orphan = object_body(id=f"{ISSUER_ID}.orphan", classId=f"{ISSUER_ID}.nowhere")
 

@@ -40,3 +40,20 @@ def test_amounts_are_whole_numbers_in_quotes(micros, is_right):
     body = {"loyaltyPoints": {"balance": {"money": {"micros": micros, "currencyCode": "KZT"}}}}
 
     assert (not list(schema.faults("LoyaltyObject", body))) == is_right
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (
+            {"state": "ACTIVE", "barcode": None, "hasUsers": True, "notifyPreference": "NOTIFY_ON_UPDATE"},
+            None,
+        ),
+        ({"messages": [{"kind": "walletobjects#walletObjectMessage", "id": "a"}]}, None),
+        ({"points": 5}, "points"),
+        ({"messages": [{"id": "a"}, {"bodyText": "b"}]}, "messages.bodyText"),
+        ({"loyaltyPoints": {"balance": {"integer": 5}}}, "loyaltyPoints.balance.integer"),
+    ],
+)
+def test_a_field_google_would_drop_stops_a_body_before_it_is_sent(body, field):
+    assert schema.unknown_field("loyaltyObject", body) == field
