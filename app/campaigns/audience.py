@@ -212,6 +212,9 @@ class _Compiler:
                 return at > condition.value
             case "within_days":
                 return at >= self._asking.ago(condition.value)
+            case "anniversary_within_days":
+                days = sorted(self._asking.anniversaries(condition.value))
+                return _month_day(self._words.iso_day(at)).in_(days)
             case _:
                 return at < self._asking.ago(condition.value)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -54,6 +54,24 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _Written(Protocol):
+    @property
+    def channel(self) -> str: ...
+    @property
+    def texts(self) -> Mapping[str, str]: ...
+    @property
+    def subjects(self) -> Mapping[str, str]: ...
+
+
+Written = TypeVar("Written", bound=_Written)
+
+
+def _with_subjects(written: Written) -> Written:
+    if written.channel == "email" and (missing := written.texts.keys() - written.subjects.keys()):
+        raise ValueError(f"an e-mail needs a subject in every language: {', '.join(sorted(missing))}")
+    return written
+
+
 class Variant(_Strict):
     """One arm of a test. `percent` of the audience; what the variants leave waits for the winner."""
 
@@ -92,9 +110,22 @@ class Fallback(_Strict):
 
     @model_validator(mode="after")
     def _has_subjects(self) -> "Fallback":
-        if self.channel == "email" and (missing := self.texts.keys() - self.subjects.keys()):
-            raise ValueError(f"an e-mail needs a subject in every language: {', '.join(sorted(missing))}")
-        return self
+        return _with_subjects(self)
+
+
+class FollowUp(_Strict):
+    """What those hear next who have not done `unless` so long after the campaign was through."""
+
+    after_minutes: int = Field(ge=1, le=60 * 24 * 30, strict=True)
+    unless: Literal["fetched", "opened", "redeemed"]
+    channel: Literal["wallet", "sms", "email"]
+    texts: Texts
+    subjects: Texts = Field(default_factory=dict)
+    points: int = Field(0, ge=0, le=1_000_000_000, strict=True)
+
+    @model_validator(mode="after")
+    def _has_subjects(self) -> "FollowUp":
+        return _with_subjects(self)
 
 
 class Definition(_Strict):
@@ -107,12 +138,15 @@ class Definition(_Strict):
 
     segment_id: str | None = Field(None, max_length=64)
     condition: dict[str, Any] | None = None
+    channel: Literal["wallet", "sms", "email"] = "wallet"
     texts: Texts = Field(default_factory=dict)
+    subjects: Texts = Field(default_factory=dict)  # of an e-mail
     variants: tuple[Variant, ...] = Field((), max_length=5)
     hold_out_percent: int = Field(0, ge=0, le=50, strict=True)
     default_language: Language | None = None
     points: int = Field(0, ge=0, le=1_000_000_000, strict=True)
     fallback: Fallback | None = None
+    follow_ups: tuple[FollowUp, ...] = Field((), max_length=5)
     send_at: Annotated[str, AfterValidator(_local)] | None = None
     zone: Literal["program", "member"] = "program"
     quiet_hours: QuietHours | None = None
@@ -133,6 +167,12 @@ class Definition(_Strict):
             raise ValueError("variants and hold-out are more than 100 percent together")
         if not all(variant.texts for variant in self.variants):
             raise ValueError("every variant needs a text")
+        if self.channel != "wallet" and self.fallback is not None:
+            raise ValueError("a fallback is for those without a card: it goes with the channel wallet")
+        if self.channel == "email":
+            for arm in self.arms:
+                if missing := arm.texts.keys() - self.subjects.keys():
+                    raise ValueError(f"an e-mail needs a subject in {', '.join(sorted(missing))}")
         return self
 
     @property
@@ -145,12 +185,25 @@ class Definition(_Strict):
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages every text there is speaks."""
-        texts = [arm.texts for arm in self.arms] + ([self.fallback.texts] if self.fallback else [])
+        texts = [each.texts for each in (*self.arms, *self.follow_ups)]
+        texts += [self.fallback.texts] if self.fallback else []
         return tuple(sorted(each for each in texts[0] if all(each in others for others in texts)))
 
     def arm(self, variant: str) -> Variant:
         """The arm of this name."""
         return next(each for each in self.arms if each.name == variant)
+
+    def texts_on(self, route: str, variant: str) -> Mapping[str, str]:
+        """The texts of an arm on a route: those of the fallback where it is not the campaign's own."""
+        if self.fallback is not None and route == self.fallback.channel:
+            return self.fallback.texts
+        return self.arm(variant).texts
+
+    def subjects_on(self, route: str) -> Mapping[str, str]:
+        """The subjects of the e-mails on a route; empty for all else."""
+        if self.fallback is not None and route == self.fallback.channel:
+            return self.fallback.subjects
+        return self.subjects
 
     def points_of(self, variant: str) -> int:
         """The points a member of this arm gets."""

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -181,7 +182,7 @@ async def _change_passes(
     for row in held:
         recipient = by_member.get(row.member_id)
         if recipient is not None:
-            text = job.text(recipient, job.definition.arm(job.variant(recipient)).texts)
+            text = job.text(recipient, job.definition.texts_on("wallet", job.variant(recipient)))
             if text and text != row.message:
                 texts[text].append(row.id)
                 told.add(row.member_id)
@@ -217,29 +218,29 @@ async def _mark(
 
 async def _write(session: AsyncSession, job: _Job, chunk: Sequence[Recipient], allowed: _Allowed) -> None:
     """An SMS or an e-mail to those whose route it is, in the same commit as their state: never twice."""
-    fallback = job.definition.fallback
-    if fallback is None:
-        return
-    mine = [each for each in chunk if each.route == fallback.channel and allowed.may(each)]
-    rows = await session.execute(
-        select(Member.id, Member.phone, Member.email).where(Member.id.in_([each.member_id for each in mine]))
+    mine = [each for each in chunk if each.route in ("sms", "email") and allowed.may(each)]
+    ids = [each.member_id for each in mine]
+    rows = await session.execute(select(Member.id, Member.phone, Member.email).where(Member.id.in_(ids)))
+    addresses = {row.id: {"sms": row.phone, "email": row.email} for row in rows}
+    held = await session.execute(
+        select(Pass.member_id, Pass.id).where(Pass.member_id.in_(ids), Pass.state == "active")
     )
-    addresses = {row.id: row.phone if fallback.channel == "sms" else row.email for row in rows}
-    channel: Channel = fallback.channel
+    cards: dict[str, str] = {row.member_id: row.id for row in held}
     for recipient in mine:
-        address = addresses.get(recipient.member_id)
+        address = addresses.get(recipient.member_id, {}).get(recipient.route)
         if address is None:
             continue
-        subjects = fallback.subjects
+        subjects = job.definition.subjects_on(recipient.route)
         message = await queue_message(
             session,
             program_id=job.program.id,
             member_id=recipient.member_id,
-            channel=channel,
+            channel=cast(Channel, recipient.route),
             purpose=PURPOSE,
             recipient=address,
-            text=job.text(recipient, fallback.texts),
+            text=job.text(recipient, job.definition.texts_on(recipient.route, job.variant(recipient))),
             subject=job.text(recipient, subjects) if subjects else None,
             now=job.now,
         )
         recipient.message_id = message.id
+        recipient.pass_id = cards.get(recipient.member_id)  # whose link they may open

@@ -88,10 +88,7 @@ def _text_and_points(
     points = definition.points_of(variant)
     if recipient.route in ("nobody", "points"):
         return None, points
-    texts = definition.arm(variant).texts
-    if recipient.route != "wallet" and definition.fallback is not None:
-        texts = definition.fallback.texts
-    source = texts[recipient.language]
+    source = definition.texts_on(recipient.route, variant)[recipient.language]
     return render(source, recipient.facts, program, recipient.language, bonus=points), points
 
 

@@ -6,7 +6,7 @@ The same question as `audience.py` asks of the whole programme in SQL; a propert
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -234,6 +234,8 @@ def _test_moment(op: str, value: datetime, wanted: Any, asking: Asking) -> bool:
             return value > wanted
         case "within_days":
             return value >= asking.ago(wanted)
+        case "anniversary_within_days":
+            return _month_day(value.astimezone(UTC).date().isoformat()) in asking.anniversaries(wanted)
         case _:
             return value < asking.ago(wanted)
 

@@ -46,6 +46,7 @@ OPERATORS: dict[Type, dict[str, Takes]] = {
         "after": "moment",
         "within_days": "days",
         "older_than_days": "days",
+        "anniversary_within_days": "days",
     },
 }
 WALLETS = ("apple", "walletpasses", "pass2u")

@@ -125,12 +125,11 @@ async def _sms(session: AsyncSession, freezing: Freezing, counted: _Counts) -> d
 
 
 async def _sms_parts(session: AsyncSession, freezing: Freezing) -> int:
-    fallback = freezing.definition.fallback
-    assert fallback is not None
-    texts, program = fallback.texts, freezing.program
+    definition, program = freezing.definition, freezing.program
     fixed = {
-        language: sms.count(render(text, {}, program, language, bonus=0)).parts
-        for language, text in texts.items()
+        (arm.name, language): sms.count(render(text, {}, program, language, bonus=0)).parts
+        for arm in definition.arms
+        for language, text in definition.texts_on("sms", arm.name).items()
         if is_fixed(text)
     }
     parts, after = 0, 0
@@ -148,11 +147,12 @@ async def _sms_parts(session: AsyncSession, freezing: Freezing) -> int:
         )
         rows = (await session.execute(query)).all()
         for row in rows:
-            if row.language in fixed:
-                parts += fixed[row.language]
+            if (row.variant, row.language) in fixed:
+                parts += fixed[row.variant, row.language]
                 continue
-            bonus = freezing.definition.points_of(row.variant)
-            shown = render(texts[row.language], row.facts, program, row.language, bonus=bonus)
+            text = definition.texts_on("sms", row.variant)[row.language]
+            bonus = definition.points_of(row.variant)
+            shown = render(text, row.facts, program, row.language, bonus=bonus)
             parts += sms.count(shown).parts
         if len(rows) < _PAGE:
             return parts

@@ -69,6 +69,8 @@ class Campaign(Base):
     done: Mapped[int] = mapped_column(BigInteger, default=0)  # recipients of the plan so far
     skipped: Mapped[int] = mapped_column(BigInteger, default=0)
     winner: Mapped[str | None] = mapped_column(String(32))  # the variant that goes to the rest
+    parent_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # of a follow-up: what it follows
+    rule_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # that started it
     created_by: Mapped[str] = mapped_column(String(64))  # an API key's id, or "cli"
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
@@ -164,6 +166,37 @@ class Recipient(Base):
         ),
         CheckConstraint("state IN ('planned', 'held', 'done', 'skipped')", name="state_known"),
     )
+
+
+class Rule(Base):
+    """Something that happens to members, and the campaign each of them gets then: a birthday, a lapse.
+
+    The shape of `definition` is `campaigns/rules.py`.
+    """
+
+    __tablename__ = "rules"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    name: Mapped[str] = mapped_column(String(128))
+    is_active: Mapped[bool] = mapped_column(default=False)
+    definition: Mapped[dict[str, Any]]
+    activated_by: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_rules_program_id_id", "program_id", "id"),)
+
+
+class RuleFiring(Base):
+    """A rule took a member up: not again before its period is over."""
+
+    __tablename__ = "rule_firings"
+
+    rule_id: Mapped[str] = mapped_column(ForeignKey("rules.id"), primary_key=True)
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    campaign_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # None: true before the rule was
 
 
 class Suppression(Base):

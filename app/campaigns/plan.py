@@ -35,9 +35,17 @@ class UnknownTemplate(Exception):
 
 
 async def make(
-    session: AsyncSession, campaign: Campaign, fingerprints: Fingerprints, *, by: str, now: datetime
+    session: AsyncSession,
+    campaign: Campaign,
+    fingerprints: Fingerprints,
+    *,
+    by: str,
+    among: ColumnElement[bool] | None = None,
+    now: datetime,
 ) -> Plan:
     """Freeze what the campaign would do now; the campaign is "planned" by it.
+
+    `among`, over Member, narrows the audience: a rule's, a follow-up's.
 
     The campaign is locked by the caller. Raises InvalidDefinition, InvalidCondition, UnknownSegment,
     EmptyAudience, UnknownTemplate; then the caller's transaction must be rolled back.
@@ -47,6 +55,8 @@ async def make(
     names = used_names(definition, await drafts.known_names(session, program.id))
     freezing = Freezing(new_id("pln"), campaign.id, program, definition, secrets.token_hex(8), names, now)
     audience = await _audience(session, program, definition, now=now)
+    if among is not None:
+        audience = audience & among
     zones = [zone for zone in await zones_of(session, freezing, audience) if zone in available_timezones()]
     check_not_past(definition, zones, now=now)
 

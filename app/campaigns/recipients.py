@@ -122,8 +122,10 @@ def _found(
     if is_divided(definition):
         bucket = bucket_sql(freezing.seed, Member.id, database=session.get_bind().dialect.name)
     words = newest_words(program.id)
-    channels = ("wallet", definition.fallback.channel) if definition.fallback else ("wallet",)
-    suppressed = {channel: suppressed_on(program.id, channel) for channel in channels}
+    channels: set[str] = {"wallet", definition.channel}
+    if definition.fallback is not None:
+        channels.add(definition.fallback.channel)
+    suppressed = {channel: suppressed_on(program.id, channel) for channel in sorted(channels)}
     joined = (
         _members()
         .outerjoin(Tier, Tier.id == Account.tier_id)
@@ -163,18 +165,25 @@ def _route(
     if definition.cap is not None:
         full = Member.id.in_(full_of(program_id, definition.cap, freezing.now))
     blocked = Member.state != "active"
-    routes = [(full | blocked, "nobody"), (and_(wallet != "none", agreed["wallet"]), "wallet")]
+    routes: list[tuple[ColumnElement[bool], str]] = [(full | blocked, "nobody")]
+    reasons: list[tuple[ColumnElement[bool], str]] = [(full, "cap"), (blocked, "blocked")]
+    if definition.channel == "wallet":
+        routes.append((and_(wallet != "none", agreed["wallet"]), "wallet"))
+        reasons.append((wallet == "none", "no_wallet"))
+    else:
+        routes.append(
+            (and_(_has_address(definition.channel), agreed[definition.channel]), definition.channel)
+        )
+        reasons.append((~_has_address(definition.channel), "no_address"))
     if definition.fallback is not None:
         channel = definition.fallback.channel
-        address = Member.phone if channel == "sms" else Member.email
-        routes.append((and_(wallet == "none", address.is_not(None), agreed[channel]), channel))
-    reasons = [
-        (full, "cap"),
-        (blocked, "blocked"),
-        (wallet == "none", "no_wallet"),
-        (~agreed["wallet"], "no_consent"),
-    ]
+        routes.append((and_(wallet == "none", _has_address(channel), agreed[channel]), channel))
+    reasons.append((~agreed[definition.channel], "no_consent"))
     return case(*routes, else_="nobody"), case(*reasons, else_="")
+
+
+def _has_address(channel: str) -> ColumnElement[bool]:
+    return (Member.phone if channel == "sms" else Member.email).is_not(None)
 
 
 def _points(definition: Definition, variant: ColumnElement[str]) -> ColumnElement[int]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.campaigns import approval
+from app.campaigns import approval, follow_ups
 from app.campaigns.definition import Definition, parse
 from app.campaigns.delivery import deliver
 from app.campaigns.models import Campaign, Plan, Recipient
@@ -53,6 +53,7 @@ async def go_on(
         await _next(session, campaign, run_at=wait_until)
     else:
         campaign.state, campaign.finished_at = "done", now
+        await follow_ups.enqueue_next(session, campaign, definition, now=now)
 
 
 def _start(campaign: Campaign, plan: Plan, fingerprints: Fingerprints, *, now: datetime) -> bool:

@@ -17,6 +17,7 @@ class Spelling(Protocol):
     """What the compiler needs said. An answer is NULL where it is not of the type asked for."""
 
     def iso(self, column: Any) -> Sql: ...
+    def iso_day(self, column: Any) -> Sql: ...
     def text(self, key: str) -> Sql: ...
     def number(self, key: str) -> Sql: ...
     def yes_no(self, key: str) -> Sql: ...
@@ -30,6 +31,9 @@ class Sqlite:
 
     def iso(self, column: Any) -> Sql:
         return cast(column, String)
+
+    def iso_day(self, column: Any) -> Sql:
+        return func.substr(cast(column, String), 1, 10)
 
     def text(self, key: str) -> Sql:
         return case((self._is(key, "text"), self._value(key)), else_=None)
@@ -65,6 +69,9 @@ class Postgres:
 
     def iso(self, column: Any) -> Sql:
         return func.to_char(column, "YYYY-MM-DD")
+
+    def iso_day(self, column: Any) -> Sql:
+        return func.to_char(func.timezone("UTC", column), "YYYY-MM-DD")
 
     def text(self, key: str) -> Sql:
         return case((self._is(key, "string"), self._value(key)), else_=None)

@@ -46,6 +46,10 @@ def texts_of(definition: Definition) -> dict[str, str]:
     found = {f"/texts/{language}": text for language, text in definition.texts.items()}
     for number, variant in enumerate(definition.variants):
         found |= {f"/variants/{number}/texts/{each}": text for each, text in variant.texts.items()}
+    found |= {f"/subjects/{language}": text for language, text in definition.subjects.items()}
+    for number, each in enumerate(definition.follow_ups):
+        found |= {f"/follow_ups/{number}/texts/{name}": text for name, text in each.texts.items()}
+        found |= {f"/follow_ups/{number}/subjects/{name}": text for name, text in each.subjects.items()}
     if definition.fallback:
         found |= {f"/fallback/texts/{each}": text for each, text in definition.fallback.texts.items()}
         found |= {f"/fallback/subjects/{each}": text for each, text in definition.fallback.subjects.items()}
@@ -93,12 +97,22 @@ def warnings_of(definition: Definition, program: Program, sample: Mapping[str, A
     for place, source in texts_of(definition).items():
         language = place.rpartition("/")[2]
         shown = render(source, sample, program, language, bonus=definition.points)
-        if "/fallback/" not in place:
+        channel = _channel(definition, place)
+        if channel == "wallet":
             found += _on_a_screen(place, shown)
-        elif definition.fallback and definition.fallback.channel == "sms" and "/texts/" in place:
+        elif channel == "sms":
             found += _in_an_sms(place, shown)
         found += _mixed(place, shown)
     return found
+
+
+def _channel(definition: Definition, place: str) -> str:
+    """The channel a text goes out on."""
+    if place.startswith("/fallback/"):
+        return definition.fallback.channel if definition.fallback else "wallet"
+    if place.startswith("/follow_ups/"):
+        return definition.follow_ups[int(place.split("/")[2])].channel
+    return definition.channel
 
 
 def _one_rings(definition: Definition) -> list[Warning]:

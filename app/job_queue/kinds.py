@@ -19,6 +19,8 @@ BITRIX24_POLL = "bitrix24_poll"  # source_id: what did lost webhooks miss?
 BITRIX24_RECONCILE = "bitrix24_reconcile"  # source_id: the night's comparison
 PLAN_CAMPAIGN = "plan_campaign"  # campaign_id, step, by: freeze what it would do
 RUN_CAMPAIGN = "run_campaign"  # campaign_id, step: tell the next chunk of its recipients
+FOLLOW_CAMPAIGN = "follow_campaign"  # campaign_id: tell those who have not done it yet
+FIRE_RULE = "fire_rule"  # rule_id: start a campaign to those whose time it is
 NIGHTLY = "nightly"  # duty: what the clock asked for, by its name in jobs/nightly.py
 
 # Priorities: the higher first. A single change of a balance never waits for a campaign.

@@ -1,19 +1,20 @@
 """Planning campaigns and carrying them out, a chunk at a time. Nothing here calls out: pushes and SMS are
 jobs of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 from sqlalchemy import select
 
-from app.campaigns import plan, run
+from app.campaigns import follow_ups, plan, rules, run
 from app.campaigns.approval import PlanExpired
 from app.campaigns.conditions import InvalidCondition
 from app.campaigns.definition import InvalidDefinition
-from app.campaigns.models import Campaign
+from app.campaigns.models import Campaign, Rule
 from app.campaigns.segments import UnknownSegment
 from app.db import locked
-from app.job_queue import JsonScalar
+from app.job_queue import JsonScalar, enqueue_many, kinds
 from app.wallets.templates.fingerprint import fingerprint
 from app.wiring import Services
 
@@ -52,6 +53,38 @@ async def run_campaign(services: Services, args: Mapping[str, JsonScalar]) -> No
         await run.go_on(
             session, str(args["campaign_id"]), int(args["step"] or 0), fingerprints, now=services.clock()
         )
+
+
+async def follow_campaign(services: Services, args: Mapping[str, JsonScalar]) -> None:
+    """Begin a campaign's follow-up. Where everybody has done it, there is nothing to follow up."""
+    await _start(services, partial(follow_ups.begin, campaign_id=str(args["campaign_id"])))
+
+
+async def ask_for_rules(services: Services) -> None:
+    """Every quarter of an hour: a job for each active rule, unless one waits."""
+    async with services.sessions.begin() as session:
+        active = (await session.scalars(select(Rule.id).where(Rule.is_active).order_by(Rule.id))).all()
+        jobs = [{"rule_id": rule_id} for rule_id in active]
+        await enqueue_many(session, kinds.FIRE_RULE, jobs, priority=kinds.BULK)
+
+
+async def fire_rule(services: Services, args: Mapping[str, JsonScalar]) -> None:
+    """Start the campaign to those whose time it is. Doing it twice takes nobody up twice."""
+    await _start(services, partial(rules.fire, rule_id=str(args["rule_id"])))
+
+
+async def _start(services: Services, begin: Callable[..., Awaitable[Campaign | None]]) -> None:
+    """Begin a campaign by itself; what stands in the way is logged, and nothing is kept of it."""
+    try:
+        async with services.sessions.begin() as session:
+            started = await begin(session, fingerprints=fingerprints_of(services), now=services.clock())
+    except plan.EmptyAudience:
+        return
+    except _REFUSALS as refusal:
+        log.warning("campaign.not_started", reason=str(refusal))
+        return
+    if started is not None:
+        log.info("campaign.started", campaign=started.id)
 
 
 async def give_up(services: Services, args: Mapping[str, JsonScalar]) -> None:

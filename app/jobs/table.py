@@ -52,6 +52,8 @@ def handlers(services: Services) -> dict[str, Registered]:
             partial(run_campaign.plan_campaign, services),
             on_hold=partial(run_campaign.give_up_planning, services),
         ),
+        kinds.FOLLOW_CAMPAIGN: Registered(partial(run_campaign.follow_campaign, services)),
+        kinds.FIRE_RULE: Registered(partial(run_campaign.fire_rule, services)),
         kinds.RUN_CAMPAIGN: Registered(
             partial(run_campaign.run_campaign, services), on_hold=partial(run_campaign.give_up, services)
         ),
@@ -68,6 +70,7 @@ def handlers(services: Services) -> dict[str, Registered]:
 def crons(services: Services) -> list[Cron]:
     """Every schedule, in UTC."""
     return [
+        Cron("rules", "*/15 * * * *", partial(run_campaign.ask_for_rules, services)),
         Cron("sweep", "* * * * *", partial(push_apple.sweep, services)),
         Cron("google_keys", "* * * * * */20", partial(google_watching.fetch_keys, services)),
         Cron("sweep_google", "* * * * *", partial(update_google.sweep, services)),

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from app.campaigns import approval, conditions, definition, drafts, plan, segments, steering
+from app.campaigns import approval, conditions, definition, drafts, plan, rules, segments, steering
 from app.crm import BadSourceSettings
 from app.deals import reconciliation
 from app.inbox import handle, sources
@@ -55,6 +55,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     approval.TemplateChanged: (409, "template_changed"),
     approval.SecondPersonNeeded: (403, "second_person_needed"),
     steering.UnknownVariant: (422, "unknown_variant"),
+    rules.UnknownRule: (404, "unknown_rule"),
     segments.UnknownSegment: (404, "unknown_segment"),
     segments.SegmentNameTaken: (409, "segment_name_taken"),
     segments.NoSuchCsv: (422, "invalid_csv"),

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.campaigns import drafts, plan, segments
+from app.campaigns import drafts, plan, rules, segments
 from app.campaigns.models import Campaign, Plan, Recipient, Segment, SegmentMember
 from app.crm.known import CRMS
 from app.db import Base, Sessions, new_id
@@ -50,6 +50,12 @@ TABLES: tuple[type[Any], ...] = (
 )
 
 MAPPING = {"rules": [{"event": "contact", "phone": "{tel}"}]}
+RULE = {
+    "trigger": {"kind": "birthday"},
+    "period_days": 300,
+    "campaign": {"texts": {"en": "Happy birthday"}},
+}
+
 # What a request that would succeed at home carries; {names} stand for the ids of a programme.
 BODIES: dict[str, list[dict[str, Any]]] = {
     "create_member": [{"name": "Boris"}],
@@ -73,6 +79,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "create_campaign": [{"name": "News", "definition": {"condition": {"all": []}, "texts": {"en": "News"}}}],
     "update_campaign": [{"name": "More news"}],
     "approve_campaign": [{"plan_hash": "{plan_hash}"}],
+    "create_rule": [{"name": "Birthdays", "definition": RULE}],
     "choose_winner": [{"variant": "a"}],
     "resend_message": [{"may_arrive_twice": True}],
     "add_source": [{"kind": "generic", "slug": "new", "settings": MAPPING}],
@@ -177,6 +184,9 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
             now=NOON,
         )
         delivered = await _rested_delivery(session, source)
+        rule = await rules.create(
+            session, program.id, name=f"Rule of {program.slug}", definition=RULE, now=NOON
+        )
         campaign_ids, plan_hash = await _campaigns(session, program)
         endpoint, _ = await endpoints.add(
             session,
@@ -198,6 +208,7 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         "message_id": message.id,
         "segment_id": segment.id,
         "plan_hash": plan_hash,
+        "rule_id": rule.id,
         **campaign_ids,
         "entry_id": posted.entry.id,
         "phone": phone,
