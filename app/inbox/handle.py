@@ -5,19 +5,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import CursorResult, Integer, String, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crm.events import CardWanted, ContactChanged, DealTouched, Event, PointsMoved, PurchaseChanged
-from app.db import locked
+from app.db import Json, UtcDateTime, locked
 from app.i18n import Texts
 from app.inbox import contacts, movements, purchases
 from app.inbox.models import InboundEvent, Source
 from app.inbox.reasons import CannotApply, Reason
 from app.job_queue import enqueue_many, kinds
 from app.members.models import Program
+from app.sql import run, typed_text
 
 KEPT_FOR = timedelta(days=35)
+
+_MARK = typed_text(
+    """
+    UPDATE inbound_events SET state = :state, reason = :reason, details = :details,
+      attempts = attempts + :tries, handled_at = :now
+    WHERE id = :id AND state = 'received'
+""",
+    {
+        "id": String(),
+        "state": String(),
+        "reason": String(),
+        "details": Json(),
+        "tries": Integer(),
+        "now": UtcDateTime(),
+    },
+)
 
 
 class UnknownInboundEvent(Exception):
@@ -48,18 +65,26 @@ class Received:
 
 
 async def waiting(session: AsyncSession, event_id: str) -> Received | None:
-    """The delivery, counted as tried; None when it was handled or put to rest already."""
+    """The delivery, with where it belongs; None when it was handled or put to rest already."""
     query = (
-        update(InboundEvent)
+        select(InboundEvent, Source, Program)
+        .join(Source, Source.id == InboundEvent.source_id)
+        .join(Program, Program.id == InboundEvent.program_id)
         .where(InboundEvent.id == event_id, InboundEvent.state == "received")
-        .values(attempts=InboundEvent.attempts + 1)
-        .returning(InboundEvent)
     )
-    event = await session.scalar(query)
-    if event is None:
-        return None
-    source = await session.get_one(Source, event.source_id)
-    return Received(event, source, await session.get_one(Program, event.program_id))
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else Received(*row)
+
+
+async def count_try(session: AsyncSession, event: InboundEvent) -> None:
+    """Count a try before it is made: for deliveries whose source must be asked, which may fail."""
+    statement = (
+        update(InboundEvent)
+        .where(InboundEvent.id == event.id)
+        .values(attempts=InboundEvent.attempts + 1)
+        .returning(InboundEvent.attempts)
+    )
+    event.attempts = (await session.scalars(statement)).one()
 
 
 async def apply(
@@ -93,26 +118,23 @@ async def apply(
     return await purchases.take_back(session, program, source, event, now=now)
 
 
-async def mark_handled(session: AsyncSession, event_id: str, did: Sequence[str], *, now: datetime) -> None:
-    """Note that everything a delivery says is done; `did` are the ids of what it made or changed."""
-    await _mark(session, event_id, state="handled", reason=None, details={"did": list(did)}, handled_at=now)
+async def mark_handled(
+    session: AsyncSession, event_id: str, did: Sequence[str], *, tries: int = 0, now: datetime
+) -> None:
+    """Note that everything a delivery says is done; `did` are the ids of what it made or changed.
+
+    `tries` were not counted before.
+    """
+    values = {"state": "handled", "reason": None, "details": {"did": list(did)}}
+    await run(session, _MARK, values | {"id": event_id, "tries": tries, "now": now})
 
 
-async def put_to_rest(session: AsyncSession, event_id: str, reason: Reason, *, now: datetime) -> None:
+async def put_to_rest(
+    session: AsyncSession, event_id: str, reason: Reason, *, tries: int = 0, now: datetime
+) -> None:
     """Note why a delivery could not be handled."""
-    await _mark(
-        session,
-        event_id,
-        state="rested",
-        reason=reason.code,
-        details=dict(reason.values),
-        handled_at=now,
-    )
-
-
-async def _mark(session: AsyncSession, event_id: str, **values: Any) -> None:
-    statement = update(InboundEvent).where(InboundEvent.id == event_id, InboundEvent.state == "received")
-    await session.execute(statement.values(**values))
+    values = {"state": "rested", "reason": reason.code, "details": dict(reason.values)}
+    await run(session, _MARK, values | {"id": event_id, "tries": tries, "now": now})
 
 
 async def event_by_id(session: AsyncSession, program_id: str, event_id: str) -> InboundEvent:

@@ -47,16 +47,34 @@ async def handle_inbound(services: Services, args: Mapping[str, JsonScalar]) -> 
     the same delivery are carried out all the same.
     """
     event_id = str(args["event_id"])
-    async with services.sessions.begin() as session:
-        received = await handle.waiting(session, event_id)
+    received = await _waiting(services, event_id)
     if received is None:
         return
     try:
-        events = await READERS.get(received.source.kind, _parse)(services, received, _delivery(received))
+        events = await _read(services, received)
     except RESTS as error:
         await _rest(services, received, reason_of(error))
         return
     await _carry_out(services, received, events)
+
+
+async def _waiting(services: Services, event_id: str) -> Received | None:
+    async with services.read_sessions() as session:
+        return await handle.waiting(session, event_id)
+
+
+async def _read(services: Services, received: Received) -> Sequence[Event]:
+    """What the delivery says; from a source that must be asked, what it answers now."""
+    ask = READERS.get(received.source.kind)
+    if ask is None:
+        return await _parse(services, received, _delivery(received))
+    async with services.sessions.begin() as session:
+        await handle.count_try(session, received.event)
+    return await ask(services, received, _delivery(received))
+
+
+def _uncounted(received: Received) -> int:
+    return 0 if received.source.kind in READERS else 1
 
 
 async def _carry_out(services: Services, received: Received, events: Sequence[Event]) -> None:
@@ -86,22 +104,23 @@ async def _carry_out(services: Services, received: Received, events: Sequence[Ev
 
 
 async def _finish(services: Services, session: AsyncSession, received: Received, did: Sequence[str]) -> None:
-    await handle.mark_handled(session, received.event.id, did, now=services.clock())
+    tries = _uncounted(received)
+    await handle.mark_handled(session, received.event.id, did, tries=tries, now=services.clock())
     if (follower := FOLLOWERS.get(received.source.kind)) is not None:
         await follower(session, received, bool(did))
 
 
 async def give_up(services: Services, args: Mapping[str, JsonScalar]) -> None:
     """Nobody tries any more: the delivery rests, so that a person sees it and may replay it."""
-    async with services.sessions.begin() as session:
-        received = await handle.waiting(session, str(args["event_id"]))
+    received = await _waiting(services, str(args["event_id"]))
     if received is not None:
         await _rest(services, received, Reason("gave_up", {}))
 
 
 async def _rest(services: Services, received: Received, reason: Reason) -> None:
     async with services.sessions.begin() as session:
-        await handle.put_to_rest(session, received.event.id, reason, now=services.clock())
+        tries = _uncounted(received)
+        await handle.put_to_rest(session, received.event.id, reason, tries=tries, now=services.clock())
         if (follower := FOLLOWERS.get(received.source.kind)) is not None:
             await follower(session, received, True)
     log.warning("inbox.rested", delivery=received.event.id, reason=reason.code)
