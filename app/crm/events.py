@@ -20,6 +20,7 @@ class Person:
     contact: str | None = None
     phone: str | None = None
     card_number: str | None = None
+    family: str | None = None  # the contact, by the source's id, whose account this person shares
     name: str | None = None
     email: str | None = None
     birthday: str | None = None  # 2012-05-31

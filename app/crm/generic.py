@@ -67,6 +67,7 @@ class Rule(_Strict):
     contact: str = ""
     phone: str = ""
     card_number: str = ""
+    family: str = ""
     name: str = ""
     email: str = ""
     birthday: str = ""
@@ -183,6 +184,7 @@ def _event(rule: Rule, scope: object) -> Event:
         contact=_text(rule.contact, scope),
         phone=_text(rule.phone, scope),
         card_number=_text(rule.card_number, scope),
+        family=_text(rule.family, scope),
         name=_text(rule.name, scope),
         email=_text(rule.email, scope),
         birthday=_text(rule.birthday, scope),

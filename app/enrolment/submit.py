@@ -105,11 +105,14 @@ async def join(
     joining: Joining,
     *,
     known: Member | None = None,
+    beside: Member | None = None,
     texts: Texts,
     now: datetime,
     wallets: Collection[str] = (APPLE,),
 ) -> Enrolled:
     """Make the person a member with a pass, unless they are one: `known`, or of that name on that phone.
+
+    They share the account of `beside`, where somebody is named, whatever their phone.
 
     The manager is told of a new member.
     """
@@ -117,8 +120,11 @@ async def join(
         return Enrolled(
             known, await _pass_of(session, program, known, wallets=wallets, now=now), is_new=False
         )
-    found, _ = await people.find_or_create_account(session, program, joining.phone, now)
-    account = await locked(session, select(Account).where(Account.id == found.id))
+    account_id = beside.account_id if beside else None
+    if account_id is None:
+        found, _ = await people.find_or_create_account(session, program, joining.phone, now)
+        account_id = found.id
+    account = await locked(session, select(Account).where(Account.id == account_id))
     member = await _known(session, account, joining.name)
     is_new = member is None
     if member is None:

@@ -15,8 +15,9 @@ from app.inbox import persons, reading
 from app.inbox.models import Source
 from app.inbox.reasons import CannotApply
 from app.members import people
-from app.members.models import Program
+from app.members.models import Member, Program
 from app.passes import holders
+from app.points import sharing
 
 NAME_MAX, EMAIL_MAX, ANSWERS_MAX = 128, 254, 50
 
@@ -58,7 +59,8 @@ async def give_card(
     )
     if joining.opening_points < 0:
         raise CannotApply("bad_points", points=event.opening_points)
-    enrolled = await submit.join(session, program, joining, known=known, texts=texts, now=now)
+    beside = await persons.linked(session, source, Person(contact=person.family))
+    enrolled = await submit.join(session, program, joining, known=known, beside=beside, texts=texts, now=now)
     await persons.link(session, source, enrolled.member, person)
     if event.sends_link and enrolled.is_new:
         try:
@@ -89,11 +91,23 @@ async def follow(
             return None
         await persons.link(session, source, member, person)
     mine = await people.member_to_change(session, program.id, member.id)
+    await _follow_family(session, source, mine, person, now=now)
     changed = await people.update_member(session, mine, _changes(person, program))
     if changed:
         because = {"member": ", ".join(sorted(changed)), "source": source.key}
         await holders.mark_member_changed(session, mine, because=because, now=now)
     return mine.id
+
+
+async def _follow_family(
+    session: AsyncSession, source: Source, member: Member, person: Person, *, now: datetime
+) -> None:
+    """Contacts that a field of the source links share one account, whatever their phones."""
+    head = await persons.linked(session, source, Person(contact=person.family))
+    if head is not None and head.account_id != member.account_id:
+        await sharing.move_to(
+            session, member.program_id, member.id, head.account_id, reason=source.name, now=now
+        )
 
 
 def _changes(person: Person, program: Program) -> dict[str, Any]:

@@ -76,17 +76,8 @@ async def on_phone(
     session: AsyncSession, program: Program, phone: str
 ) -> tuple[Account | None, list[Member]]:
     """The account of a phone (E.164) and the members on it, oldest first."""
-    account = await session.scalar(
-        select(Account).where(Account.program_id == program.id, Account.phone == phone)
-    )
-    if account is None:  # one of several on an account may have a phone of their own
-        query = select(Account).join(Member, Member.account_id == Account.id)
-        query = query.where(Member.program_id == program.id, Member.phone == phone).order_by(Member.id)
-        account = await session.scalar(query.limit(1))
-    if account is None:
-        return None, []
-    members = select(Member).where(Member.account_id == account.id).order_by(Member.id)
-    return account, list(await session.scalars(members))
+    account = await people.account_on(session, program.id, phone)
+    return account, [] if account is None else list(await people.members_of(session, account.id))
 
 
 def who_of(members: list[Member], person: Person) -> Member | None:

@@ -43,6 +43,10 @@ class ExternalIdTaken(Exception):
     """Another member of the programme has this external id."""
 
 
+class PhoneKnown(Exception):
+    """Somebody has this phone, and the caller wanted to be asked before they share an account."""
+
+
 class PhoneTaken(Exception):
     """Another account of the programme has this phone number."""
 
@@ -82,7 +86,12 @@ def is_same_name(one: str, other: str) -> bool:
 async def find_or_create_account(
     session: AsyncSession, program: Program, phone: str | None, now: datetime
 ) -> tuple[Account, bool]:
-    """The account of a phone (E.164) in a programme, and whether it is new. Without a phone always new."""
+    """The account of a phone (E.164) in a programme, and whether it is new. Without a phone always new.
+
+    A phone that only a member has, who shares another's account, leads to that account.
+    """
+    if phone is not None and (known := await account_on(session, program.id, phone)):
+        return known, False
     values = {
         "id": new_id("acc"),
         "program_id": program.id,
@@ -98,6 +107,31 @@ async def find_or_create_account(
     created = await session.scalar(statement)
     mine = Account.id == created if created else (Account.program_id == program.id) & (Account.phone == phone)
     return (await session.scalars(select(Account).where(mine))).one(), created is not None
+
+
+async def account_on(session: AsyncSession, program_id: str, phone: str) -> Account | None:
+    """The account of a phone (E.164), else of the first member who has it."""
+    query = select(Account).where(Account.program_id == program_id)
+    if (found := await session.scalar(query.where(Account.phone == phone))) is not None:
+        return found
+    query = query.join(Member, Member.account_id == Account.id).where(Member.phone == phone)
+    return await session.scalar(query.order_by(Member.id).limit(1))
+
+
+async def members_of(session: AsyncSession, account_id: str) -> Sequence[Member]:
+    """The members who share an account, oldest first."""
+    query = select(Member).where(Member.account_id == account_id).order_by(Member.id)
+    return (await session.scalars(query)).all()
+
+
+async def refuse_known_phone(session: AsyncSession, program_id: str, phone: str) -> None:
+    """Raises PhoneKnown, naming the cards, where somebody has this phone (E.164)."""
+    account = await account_on(session, program_id, phone)
+    if account is None:
+        return
+    members = await members_of(session, account.id)
+    cards = ", ".join(f"{each.card_number} ({each.name})" for each in members)
+    raise PhoneKnown(f"account {account.id} has this phone already, with the cards {cards or 'of nobody'}")
 
 
 async def _first_tier(session: AsyncSession, program_id: str) -> str | None:

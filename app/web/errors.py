@@ -38,6 +38,7 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     people.UnknownAccount: (404, "unknown_account"),
     people.AmbiguousExternalId: (409, "ambiguous_external_id"),
     people.InvalidPhone: (422, "invalid_phone"),
+    people.PhoneKnown: (409, "phone_known"),
     people.PhoneTaken: (409, "phone_taken"),
     people.CardNumberTaken: (409, "card_number_taken"),
     people.ExternalIdTaken: (409, "external_id_taken"),

@@ -14,12 +14,24 @@ from app.members.models import Member, Program
 from app.passes import holders
 from app.passes.issue import issue
 from app.passes.models import Pass
-from app.points import ledger
+from app.points import ledger, sharing
 from app.web.api import paging
 from app.web.api.idempotency import OnlyOnce
 from app.web.api.keys import MembersRead, MembersWrite
 from app.web.api.paging import Cursor, Limit
-from app.web.api.values import POINTS_MAX, Given, IdInPath, Name, Page, Taken, Time, Word, storable
+from app.web.api.values import (
+    POINTS_MAX,
+    Given,
+    IdInBody,
+    IdInPath,
+    Name,
+    Page,
+    Reason,
+    Taken,
+    Time,
+    Word,
+    storable,
+)
 from app.web.dependencies import FromServices, Now, Reading, Transaction
 
 router = APIRouter(tags=["members"])
@@ -79,7 +91,19 @@ class NewMember(Taken):
     opening_points: int | None = Field(
         None, strict=True, ge=1, le=POINTS_MAX, description="What the account brings from elsewhere; once"
     )
+    on_same_phone: Literal["share", "refuse", "separate"] = Field(
+        "share",
+        description="Where somebody has this phone: share their account, be refused (409, which names the "
+        "cards), or have an account of one's own",
+    )
     issue_pass: bool = Field(True, strict=True, description="Issue a pass of the programme's template")
+
+
+class Sharing(Taken):
+    """Whose account a member shall share."""
+
+    account_id: IdInBody
+    reason: Reason = Field("", description="Why, in words: stands in both ledgers")
 
 
 class MemberChanges(Taken):
@@ -131,7 +155,12 @@ async def create_member(
     async def work(session: AsyncSession) -> MemberOut:
         program = await session.get_one(Program, caller.program_id)
         phone = people.parse_phone(wanted.phone, program.country) if wanted.phone else None
-        account, _ = await people.find_or_create_account(session, program, phone, now)
+        if phone is not None and wanted.on_same_phone == "refuse":
+            await people.refuse_known_phone(session, program.id, phone)
+        is_apart = wanted.on_same_phone == "separate" and phone is not None
+        is_apart = is_apart and await people.account_on(session, program.id, phone or "") is not None
+        of_phone = None if is_apart else phone
+        account, _ = await people.find_or_create_account(session, program, of_phone, now)
         member = await people.add_member(
             session,
             program,
@@ -231,6 +260,20 @@ def _changes(wanted: MemberChanges, member: Member, program: Program) -> dict[st
         merged = member.answers | wanted.answers
         changes["answers"] = {key: answer for key, answer in merged.items() if answer is not None}
     return changes
+
+
+@router.post("/members/{member_id}/share", summary="Let a member share another account")
+async def share_account(
+    member_id: IdInPath, wanted: Sharing, caller: MembersWrite, session: Transaction, now: Now
+) -> MemberOut:
+    """Move a member to another account, such as a child to the mother's. May be repeated.
+
+    Alone on the old account, they bring its points along; of several, the points stay with the others.
+    """
+    member = await sharing.move_to(
+        session, caller.program_id, member_id, wanted.account_id, reason=wanted.reason, now=now
+    )
+    return await show(session, member)
 
 
 @router.post("/members/{member_id}/block", summary="Block a member")

@@ -81,6 +81,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "approve_campaign": [{"plan_hash": "{plan_hash}"}],
     "create_rule": [{"name": "Birthdays", "definition": RULE}],
     "choose_winner": [{"variant": "a"}],
+    "share_account": [{"account_id": "{account_id}"}],
     "resend_message": [{"may_arrive_twice": True}],
     "add_source": [{"kind": "generic", "slug": "new", "settings": MAPPING}],
     "change_source": [{"name": "Till"}],
