@@ -3,8 +3,12 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy import select
 
+from app.crm.bitrix24.rest import NoJson
+from app.inbox.models import InboundEvent
 from app.inbox.reasons import text_of
+from app.jobs.handle_inbound import handle_inbound
 from app.simulators.bitrix24 import Contact
 from tests.bitrix24.conftest import School
 
@@ -92,6 +96,24 @@ async def test_a_web_page_for_an_answer_rests_at_last_and_is_replayed(school: Sc
     await school.replay()
 
     assert await school.balance() == 1000
+
+
+async def test_three_web_pages_in_a_row_are_said_in_words(school: School):
+    anna = school.add_client()
+    await school.issue(anna)
+    school.portal.add_deal(10_000, anna)
+    school.portal.answers_html = 3
+    await school.portal.calls.deliver()
+    async with school.services.sessions() as session:
+        query = select(InboundEvent.id).where(InboundEvent.state == "received")
+        (event_id,) = (await session.scalars(query)).all()
+
+    for _ in range(2):
+        with pytest.raises(NoJson):
+            await handle_inbound(school.services, {"event_id": event_id})
+    await handle_inbound(school.services, {"event_id": event_id})
+
+    assert [each.reason for each in await school.resting()] == ["portal_no_answer"]
 
 
 async def test_an_access_that_ended_is_said_and_mended_by_a_new_webhook(school: School):
