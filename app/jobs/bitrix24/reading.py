@@ -167,16 +167,27 @@ async def contact_of(services: Services, source: Source, contact_id: int) -> fac
 async def deal_of(services: Services, received: Received, deal_id: int) -> Deal:
     """The deal as it stood after the delivery came: as somebody read it meanwhile, or read now."""
     source, event = received.source, received.event
-    async with services.bitrix24.alone(source.id):
-        async with services.sessions.begin() as session:
-            # A second attempt, and a replay, look again.
-            since = event.received_at if event.attempts == 1 else services.clock()
-            found = await seen.find(session, source.id, deal_id, not_before=since)
-            keys = () if found else await seen.awaited(session, source, prefix="oncrmdeal", limit=200)
-        if found is not None:
-            return found
-        await read_deals(services, source, _together(deal_id, keys))
-    async with services.sessions.begin() as session:
+    # A second attempt, and a replay, look again.
+    since = event.received_at if event.attempts == 1 else services.clock()
+    found = await _seen(services, source, deal_id, since)
+    if found is None:
+        async with services.bitrix24.alone(source.id):
+            found = await _seen(services, source, deal_id, since)  # whoever was here before may have read it
+            if found is None:
+                found = await _read_with_others(services, source, deal_id)
+    return found
+
+
+async def _seen(services: Services, source: Source, deal_id: int, since: datetime) -> Deal | None:
+    async with services.read_sessions() as session:
+        return await seen.find(session, source.id, deal_id, not_before=since)
+
+
+async def _read_with_others(services: Services, source: Source, deal_id: int) -> Deal:
+    async with services.read_sessions() as session:
+        keys = await seen.awaited(session, source, prefix="oncrmdeal", limit=200)
+    await read_deals(services, source, _together(deal_id, keys))
+    async with services.read_sessions() as session:
         found = await seen.find(session, source.id, deal_id)
     assert found is not None
     return found
