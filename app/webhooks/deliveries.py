@@ -10,7 +10,9 @@ from sqlalchemy import CursorResult, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import locked
+from app.errors import PermanentFailure
 from app.job_queue import enqueue, kinds
+from app.sealing import CannotUnseal
 from app.webhooks.announce import look_again
 from app.webhooks.endpoints import signing_secrets
 from app.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
@@ -51,7 +53,10 @@ class Outcome:
 
 
 async def due(session: AsyncSession, secret_key: bytes, delivery_id: str, *, now: datetime) -> Due | None:
-    """What to send now; None when it is delivered, has failed, or its endpoint is disabled."""
+    """What to send now; None when it is delivered, has failed, or its endpoint is disabled.
+
+    Raises PermanentFailure where its secrets do not open.
+    """
     query = (
         select(WebhookDelivery, WebhookEvent, WebhookEndpoint)
         .join(WebhookEvent, WebhookEvent.id == WebhookDelivery.event_id)
@@ -61,7 +66,10 @@ async def due(session: AsyncSession, secret_key: bytes, delivery_id: str, *, now
     row = (await session.execute(query)).one_or_none()
     if row is None or row.WebhookEndpoint.state != "active" or row.WebhookEndpoint.url is None:
         return None
-    secrets = signing_secrets(secret_key, row.WebhookEndpoint, now=now)
+    try:
+        secrets = signing_secrets(secret_key, row.WebhookEndpoint, now=now)
+    except CannotUnseal as error:
+        raise PermanentFailure(f"{error}: `passbell webhook rotate`, then resend") from error
     return Due(
         delivery_id, row.WebhookEvent.id, row.WebhookEndpoint.url, body_of(row.WebhookEvent), tuple(secrets)
     )

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.crm.known import CRMS
+from app.errors import TemporaryFailure
 from app.inbox import sources
 from app.inbox.models import InboundEvent, Source
 from app.jobs.handle_inbound import handle_inbound
@@ -212,6 +213,7 @@ class CrmApi:
     """A CRM's REST API on a socket: answers by path, and remembers who asked."""
 
     url: str = ""
+    status: int = 200
     answers: dict[str, bytes] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
 
@@ -220,9 +222,8 @@ class CrmApi:
             return
         self.tokens.add(Request(scope).headers["authorization"])
         answer = self.answers.get(scope["path"])
-        await Response(answer or b"", 200 if answer else 204, media_type="application/json")(
-            scope, receive, send
-        )
+        status = self.status if answer else 204
+        await Response(answer or b"", status, media_type="application/json")(scope, receive, send)
 
 
 @pytest.fixture
@@ -232,32 +233,79 @@ async def crm_api():
         yield api
 
 
-async def test_a_deal_of_kommo_is_asked_for_and_moves_points(client, services, crm_api):
+@pytest.fixture
+async def kommo(client, services, crm_api):
+    """Anna's won lead is delivered, the CRM answers so, and the job runs; what became of the delivery."""
     async with services.sessions.begin() as session:
         program = await make_program(session)
         await make_tier(session, program, threshold=0, rate_basis_points=500)
-        member = await make_member(session, await make_account(session, program, phone="+79161234567"))
-        await sources.add(
-            session,
-            services.secret_key,
-            program.id,
-            CRMS["kommo"],
-            kind="kommo",
-            slug="kommo",
-            settings={"api_url": crm_api.url},
-            secret=SECRETS["kommo"],
-            api_token="token",
-            now=NOON,
-        )
-    crm_api.answers = {
-        "/api/v4/leads/7405": fixture("kommo/lead.json"),
-        "/api/v4/contacts/501": fixture("kommo/contact.json"),
-    }
+        await make_member(session, await make_account(session, program, phone="+79161234567"))
 
-    await client.post(PATHS["kommo"], content=BODIES["kommo"], headers={"content-type": FORM})
-    (event,) = await kept(services)
-    await handle_inbound(services, {"event_id": event.id})
+    async def delivered(*, status=200, api_token="token", **answers):  # noqa: S107
+        async with services.sessions.begin() as session:
+            await sources.add(
+                session,
+                services.secret_key,
+                program.id,
+                CRMS["kommo"],
+                kind="kommo",
+                slug="kommo",
+                settings={"api_url": crm_api.url},
+                secret=SECRETS["kommo"],
+                api_token=api_token,
+                now=NOON,
+            )
+        lead, contact = fixture("kommo/lead.json"), fixture("kommo/contact.json")
+        said = {"lead": lead, "contact": contact} | answers
+        crm_api.status = status
+        crm_api.answers = {"/api/v4/leads/7405": said["lead"], "/api/v4/contacts/501": said["contact"]}
+        await client.post(PATHS["kommo"], content=BODIES["kommo"], headers={"content-type": FORM})
+        (event,) = await kept(services)
+        await handle_inbound(services, {"event_id": event.id})
+        return (await kept(services))[0]
 
+    return delivered
+
+
+async def test_a_deal_of_kommo_is_asked_for_and_moves_points(services, kommo, crm_api):
+    event = await kommo()
+
+    assert (event.state, event.attempts) == ("handled", 1)
     async with services.sessions() as session:
-        assert (await session.get_one(Account, member.account_id)).balance == 100
+        assert (await session.scalars(select(Account.balance))).one() == 100
     assert crm_api.tokens == {"Bearer token"}
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"status": 401}, "crm_refused"),  # the token is past its date
+        ({"status": 403}, "crm_refused"),
+        ({"api_token": None}, "no_api_token"),
+        ({"lead": b'{"id": 7405, "price": 2000, "status_id": 142}'}, "no_person"),  # a deal without a contact
+        ({"contact": b'{"id": 501, "name": "Anna"}'}, "no_phone"),
+        ({"lead": b'{"id": 7405, "price": -1, "status_id": 142}'}, "negative_amount"),
+    ],
+)
+async def test_what_the_crm_leaves_open_rests_with_a_reason(kommo, answers, reason):
+    event = await kommo(**answers)
+
+    assert (event.state, event.reason) == ("rested", reason)
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+@pytest.mark.parametrize("answers", [{"lead": b"<html>Sorry"}, {"status": 502}, {"status": 429}])
+async def test_a_crm_that_is_away_is_asked_again(kommo, services, crm_api, answers):
+    with pytest.raises(TemporaryFailure):
+        await kommo(**answers)
+
+    (event,) = await kept(services)
+    assert (event.state, event.attempts) == ("received", 1)
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+async def test_a_deal_that_is_gone_does_nothing(kommo):
+    event = await kommo(lead=b"")
+
+    assert (event.state, event.details) == ("handled", {"did": []})
