@@ -152,6 +152,9 @@ class Settings(BaseSettings):
     google_keys_url: str = Field(
         "https://pay.google.com/gp/m/issuer/keys", description="The keys of its callbacks, likewise"
     )
+    google_buttons_dir: Path | None = Field(
+        None, description="Google's own button artwork, one en.svg, ru.svg ... a language; default: drawn"
+    )
     google_save_url: str = Field(
         "https://pay.google.com/gp/v/save", description="Where passes are saved; another only for trials"
     )

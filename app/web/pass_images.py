@@ -1,4 +1,4 @@
-"""GET /images/{sha256}.png: the pictures of passes at Google, which fetches them from here and keeps them."""
+"""/images: the pictures of passes, which Google fetches from here and keeps; and its button's artwork."""
 
 import asyncio
 import re
@@ -14,6 +14,17 @@ from app.web.rendering import FOR_EVER
 router = APIRouter(include_in_schema=False)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+
+
+@router.get(PATH + "/google-button/{language}.svg")
+async def button(language: str, services: FromServices) -> Response:
+    """Google's own picture of its button, from the folder the operator put it into."""
+    folder = services.settings.google_buttons_dir
+    path = folder / f"{language}.svg" if folder and _LANGUAGE.fullmatch(language) else None
+    if path is None or not path.is_file():
+        raise Problem(404, "unknown_image", "There is no button in that language.")
+    return Response(path.read_bytes(), media_type="image/svg+xml", headers={"Cache-Control": "max-age=3600"})
 
 
 @router.api_route(PATH + "/{digest}.png", methods=["GET", "HEAD"])

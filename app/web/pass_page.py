@@ -103,7 +103,7 @@ async def show(
         points=content.values["points"],
         card=_card(drawn, f"/p/{token}/images"),
         has_apple=services.apple is not None,
-        google=await google_offer(session, services, issued, content, now=now),
+        google=await google_offer(session, services, issued, content, language=language, now=now),
         here=here,
         qr=barcode_svg("PKBarcodeFormatQR", here),
     )
@@ -142,7 +142,7 @@ async def google_link(token: str, services: FromServices, session: Reading, now:
     """The save link, which the page asks for while Google is being told of a new card; 204 until then."""
     issued, _ = await by_link(session, token, now=now)
     content = await content_of(session, issued)
-    offer = await google_offer(session, services, issued, content, now=now)
+    offer = await google_offer(session, services, issued, content, language=content.language, now=now)
     if offer is None or offer.save_link is None:
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     return JSONResponse({"save_link": offer.save_link}, headers={"Cache-Control": "no-store"})

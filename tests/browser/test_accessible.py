@@ -43,6 +43,13 @@ def test_the_pass_page_is_accessible(open_page: OpenPage, demo: Demo, number):
     assert violations(page, without=["pass-preview"]) == []
 
 
+def test_the_web_card_is_accessible(open_page: OpenPage, demo: Demo, number):
+    page = open_page(f"{demo.member('Axe Holder', number)['link']}/card", bypass_csp=True)
+    expect(page.get_by_text("Axe Holder")).to_be_visible()
+
+    assert violations(page) == []
+
+
 def test_the_desk_is_accessible(open_page: OpenPage):
     page = open_page("/demo?lang=en", bypass_csp=True)
     desk(page)

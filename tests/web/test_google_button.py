@@ -134,3 +134,21 @@ async def test_a_picture_is_served_by_its_hash_for_ever_by_any_process(services,
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     for wrong in (path.replace(path[10], "g"), "/images/..%2fsecret.png", f"/images/{'0' * 64}.png"):
         assert (await client.get(wrong)).status_code == 404
+
+
+async def test_googles_own_artwork_takes_the_place_of_the_drawn_button(services, client, tmp_path):
+    page, _ = await issue(services)
+    (tmp_path / "buttons").mkdir()
+    for language in ("en", "kk"):
+        (tmp_path / "buttons" / f"{language}.svg").write_text(f"<svg>{language}</svg>")
+    services.settings.google_buttons_dir = tmp_path / "buttons"
+
+    russian = (await client.get(f"{page}?lang=ru", headers={"User-Agent": ANDROID})).text
+    found = re.search(r'<img src="(/images/google-button/[^"]+)"', russian)
+    assert found
+    picture = await client.get(found[1])
+
+    assert (picture.text, picture.headers["content-type"]) == ("<svg>en</svg>", "image/svg+xml")
+    assert 'alt="Добавить в Google Кошелек"' in russian
+    for wrong in ("fr", "..%2fgoogle", "EN"):
+        assert (await client.get(f"/images/google-button/{wrong}.svg")).status_code == 404
