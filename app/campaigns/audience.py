@@ -22,6 +22,7 @@ from sqlalchemy import (
     true,
 )
 
+from app.campaigns import wallets
 from app.campaigns.asking import COMPARE, Asking
 from app.campaigns.conditions import (
     Condition,
@@ -39,10 +40,7 @@ from app.campaigns.models import SegmentMember
 from app.campaigns.spelling import Postgres, Spelling, Sql, Sqlite
 from app.enrolment.models import Submission
 from app.members.models import Account, Member, Tier
-from app.passes.models import Pass, Registration
 from app.points.models import Entry, Lot
-
-SERVICE_BY_WALLET = {"apple": "apns"}
 
 
 def members_where(program_id: str, *conditions: ColumnElement[bool]) -> Select[str]:
@@ -136,9 +134,7 @@ class _Compiler:
     def _has(self, asked: Field, value: str | None) -> ColumnElement[bool]:
         """Whether a set holds this value; None: any."""
         if asked.name == "wallets":
-            return _installed(
-                None if value is None else SERVICE_BY_WALLET.get(value, value), self._program_id
-            )
+            return _installed(value, self._program_id)
         if asked.name == "joined_through":
             tags = select(Submission.member_id).where(
                 Submission.program_id == self._program_id,
@@ -224,15 +220,8 @@ def _month_day(date: Sql) -> Sql:
     return cast(func.substr(date, 6, 2), BigInteger) * 100 + cast(func.substr(date, 9, 2), BigInteger)
 
 
-def _installed(push_service: str | None, program_id: str) -> ColumnElement[bool]:
-    held = (
-        select(Pass.member_id)
-        .join(Registration, Registration.pass_id == Pass.id)
-        .where(Pass.program_id == program_id, Pass.state == "active")
-    )
-    return Member.id.in_(
-        held if push_service is None else held.where(Registration.push_service == push_service)
-    )
+def _installed(wallet: str | None, program_id: str) -> ColumnElement[bool]:
+    return Member.id.in_(wallets.members_with(program_id, wallet))
 
 
 _COLUMNS: dict[str, Any] = {

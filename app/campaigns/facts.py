@@ -27,7 +27,7 @@ from app.campaigns.fields import ANSWER
 from app.campaigns.history import deliveries_of
 from app.enrolment.models import Submission
 from app.members.models import Account, Member, Tier
-from app.passes.models import Pass, Registration
+from app.passes.models import GoogleObject, Pass, Registration, WebSubscription
 from app.points.models import Entry, Lot
 
 ISO_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -48,12 +48,7 @@ async def facts_of(session: AsyncSession, member: Member) -> Facts:
     """Everything conditions may ask about a member."""
     account = await session.get_one(Account, member.account_id, populate_existing=True)
     tier = await session.get(Tier, account.tier_id) if account.tier_id else None
-    services = await session.scalars(
-        select(Registration.push_service)
-        .join(Pass, Pass.id == Registration.pass_id)
-        .where(Pass.member_id == member.id, Pass.state == "active")
-    )
-    wallets = frozenset(WALLET_BY_SERVICE.get(each, each) for each in services)
+    wallets = await _wallets(session, member.id)
     tags = await session.scalars(select(Submission.source_tag).where(Submission.member_id == member.id))
     entries = await session.execute(
         select(Entry.kind, Entry.source, Entry.points, Entry.at).where(Entry.account_id == account.id)
@@ -86,6 +81,19 @@ async def facts_of(session: AsyncSession, member: Member) -> Facts:
         lots=tuple((row.remaining, row.expires_at) for row in lots),
         received=tuple(await deliveries_of(session, member.id)),
     )
+
+
+async def _wallets(session: AsyncSession, member_id: str) -> frozenset[str]:
+    """Which wallets hold an active pass of the member."""
+    mine = (Pass.member_id == member_id, Pass.state == "active")
+    services = await session.scalars(select(Registration.push_service).join(Pass).where(*mine))
+    wallets = {WALLET_BY_SERVICE.get(each, each) for each in services}
+    saved = select(GoogleObject.pass_id).join(Pass).where(*mine, GoogleObject.has_users).limit(1)
+    if await session.scalar(saved) is not None:
+        wallets.add("google")
+    if await session.scalar(select(WebSubscription.pass_id).join(Pass).where(*mine).limit(1)) is not None:
+        wallets.add("web")
+    return frozenset(wallets)
 
 
 def matches(  # noqa: PLR0911  one return for each kind of condition

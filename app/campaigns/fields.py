@@ -49,7 +49,7 @@ OPERATORS: dict[Type, dict[str, Takes]] = {
         "anniversary_within_days": "days",
     },
 }
-WALLETS = ("apple", "walletpasses", "pass2u")
+WALLETS = ("apple", "google", "walletpasses", "pass2u", "web")
 ENTRY_KINDS = ("opening", "earn", "redeem", "adjust", "reverse", "expire")
 
 

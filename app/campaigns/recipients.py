@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.campaigns import wallets
 from app.campaigns.arms import arm_sql, bucket_sql, is_divided
 from app.campaigns.consent import agrees, newest_words, suppressed_on
 from app.campaigns.definition import HOLD_OUT, REST, Definition
@@ -31,7 +32,7 @@ from app.campaigns.models import Recipient
 from app.campaigns.spelling import Facts, facts_spelling
 from app.campaigns.wording import is_fixed
 from app.members.models import Account, Member, Program, Tier
-from app.passes.models import Pass, Registration
+from app.passes.models import Pass
 
 ZONE_ANSWER = "time_zone"  # the answer that holds a member's own zone, where a form asks for it
 
@@ -108,8 +109,8 @@ def _found(
     """The audience with what is known of each member."""
     program, definition = freezing.program, freezing.definition
     facts = _facts(session)
-    held = _held_passes(program.id)
-    wallet = case((held.c.apple > 0, "apple"), (held.c.others > 0, "other"), else_="none")
+    held = wallets.held_by_member(program.id)
+    wallet = wallets.label(held)
     language = case(
         (Member.language.in_(definition.languages), Member.language),
         else_=definition.default_language or literal(""),
@@ -214,22 +215,6 @@ async def _pass_over_repeats(session: AsyncSession, freezing: Freezing) -> None:
                 .values(state="skipped", reason="same_text")
             )
             await session.execute(statement, execution_options={"synchronize_session": False})
-
-
-def _held_passes(program_id: str) -> Any:
-    """By member: how many phones of which kind hold their active passes."""
-    is_apple = Registration.push_service == "apns"
-    return (
-        select(
-            Pass.member_id,
-            func.sum(case((is_apple, 1), else_=0)).label("apple"),
-            func.sum(case((is_apple, 0), else_=1)).label("others"),
-        )
-        .join(Registration, Registration.pass_id == Pass.id)
-        .where(Pass.program_id == program_id, Pass.state == "active")
-        .group_by(Pass.member_id)
-        .subquery("held")
-    )
 
 
 def _members() -> Any:

@@ -22,7 +22,7 @@ from app.campaigns.models import Campaign, Plan, Recipient
 from app.db import new_id, open_engine, open_sessions
 from app.enrolment.models import Form, Submission
 from app.members.models import Member, Program, Tier
-from app.passes.models import Registration
+from app.passes.models import GoogleObject, Registration
 from app.points.models import Entry, Lot
 from tests.make import NOON, make_account, make_member, make_pass, make_program, make_tier
 
@@ -242,6 +242,19 @@ async def _person(
     for wallet in {"apns": (2,), "pass2u": (2, 5), "walletpasses": (3,)}.items():
         if number % 8 in wallet[1]:
             await _install(session, program, held.id, wallet[0], number)
+    if number % 3 == 0:
+        session.add(
+            GoogleObject(
+                pass_id=held.id,
+                program_id=program.id,
+                object_id=f"issuer.{held.id}",
+                class_id="issuer.coffee",
+                resource="loyaltyObject",
+                sent={},
+                inserted_at=NOON,
+                has_users=number % 2 == 0,
+            )
+        )
     if number % 4 == 1:
         tag = pick(("", "tea", "Anna"), 3)
         session.add(
@@ -322,6 +335,7 @@ async def _campaigns(session: AsyncSession, program: Program) -> None:
                 seed="",
                 definition={},
                 templates={},
+                zones={},
                 totals={},
                 recipients=0,
                 expires_at=NOON,
@@ -342,6 +356,7 @@ def _recipient(program: Program, campaign_id: str, number: int, position: int, m
         campaign_id=campaign_id,
         member_id=member.id,
         account_id=member.account_id,
+        zone="Europe/Moscow",
         language="en",
         wallet="apple",
         route="wallet",
@@ -363,4 +378,4 @@ def test_anniversaries_count_from_today_and_leap_days_fall_on_the_28th():
 
 
 def test_every_wallet_of_the_registry_is_one_a_phone_may_have():
-    assert WALLETS == ("apple", "walletpasses", "pass2u")
+    assert WALLETS == ("apple", "google", "walletpasses", "pass2u", "web")

@@ -13,6 +13,7 @@ from app.campaigns.export import as_csv, row_of
 from app.campaigns.models import Plan, Recipient
 from app.campaigns.segments import UnknownSegment
 from app.members.models import Message
+from app.passes.models import GoogleObject, Pass, Ring
 from tests.make import NOON
 
 NEWS = {"texts": {"en": "News"}}
@@ -118,6 +119,46 @@ async def test_a_plan_counts_wallets_languages_consents_and_what_reaches_the_oth
     assert made.totals["left_out"] == {"blocked": 1, "no_consent": 1, "no_wallet": 1}
     assert (made.totals["points"], made.totals["planned"]) == (60, 6)
     assert made.totals["notifications"]["apple"] == {"rings": 3, "silent": 0, "deferred": 0}
+
+
+async def test_cards_at_google_are_counted_with_what_their_day_still_allows(marketing):
+    once, twice = [await marketing.member(phone=False) for _ in range(2)]
+    await marketing.member()
+    async with marketing.sessions.begin() as session:
+        for member, rung in ((once, 1), (twice, 2)):
+            held = (await session.scalars(select(Pass).where(Pass.member_id == member.id))).one()
+            session.add(
+                GoogleObject(
+                    pass_id=held.id,
+                    program_id=marketing.program.id,
+                    object_id=f"issuer.{held.id}",
+                    class_id="issuer.coffee",
+                    resource="loyaltyObject",
+                    sent={},
+                    inserted_at=NOON,
+                    has_users=True,
+                )
+            )
+            for number in range(rung):
+                session.add(
+                    Ring(
+                        pass_id=held.id,
+                        wallet="google",
+                        cause="field",
+                        key=str(number),
+                        program_id=marketing.program.id,
+                        purpose="live",
+                        at=NOON,
+                    )
+                )
+
+    made = await marketing.plan(NEWS)
+
+    assert made.totals["by_wallet"] == {"apple": 1, "google": 2}
+    assert made.totals["notifications"] == {
+        "apple": {"rings": 1, "silent": 0, "deferred": 0},
+        "google": {"rings": 1, "silent": 1, "deferred": 0},
+    }
 
 
 async def test_sms_are_counted_in_parts_at_the_price_they_have_had(marketing):
