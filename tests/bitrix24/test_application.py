@@ -188,3 +188,14 @@ async def test_tokens_that_come_late_do_not_replace_newer_ones(school: School):
     await school.run(kinds.BITRIX24_SET_UP)
 
     assert set(school.portal.app.refresh) == before
+
+
+async def test_a_portal_cannot_empty_the_purse_with_texts(school: School):
+    await school.install()
+
+    for number in range(7):
+        school.portal.send_sms("passbell", "+7 916 765-43-21", f"Текст {number}")
+        await school.settle()
+
+    assert len(await school.texts()) == 5
+    assert {each.reason for each in await school.resting()} == {"too_many"}

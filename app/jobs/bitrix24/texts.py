@@ -15,6 +15,7 @@ from app.crm.bitrix24 import commands
 from app.crm.bitrix24.deliveries import TextWanted
 from app.db import upsert
 from app.deals.models import PortalText
+from app.enrolment.limits import TooMany, take_unseen
 from app.errors import TemporaryFailure
 from app.inbox import persons
 from app.inbox.handle import Received
@@ -108,6 +109,12 @@ async def _on_passes(
 async def _as_sms(
     session: AsyncSession, program_id: str, members: list[Member], phone: str, text: str, services: Services
 ) -> tuple[str | None, int | None, str | None]:
+    """Send the text as an SMS, within what guards the programme's purse: a portal may be taken over."""
+    per_day, now = services.settings.sms_spend_limit_per_day, services.clock()
+    try:
+        await take_unseen(session, program_id, services.secret_key, phone=phone, per_day=per_day, now=now)
+    except TooMany as error:
+        raise CannotApply("too_many", limit=error.limit.name) from error
     message = await messages.queue_message(
         session,
         program_id=program_id,
@@ -116,7 +123,7 @@ async def _as_sms(
         purpose="crm_text",
         recipient=phone,
         text=text,
-        now=services.clock(),
+        now=now,
     )
     return None, None, message.id
 
