@@ -114,6 +114,8 @@ async def test_a_phone_that_is_gone_is_forgotten(services, world, issued):
 
 
 async def test_what_failed_stays_owed_and_the_next_try_tells_only_that(services, world, issued):
+    async with services.sessions.begin() as session:
+        await install(session, issued[1], token(100), device="tablet")
     world.apns.refuse(token(1), "ServiceUnavailable", times=5)  # as often as a bulk asks by itself
     await change(services, issued)
     with pytest.raises(TemporaryFailure, match="503"):
@@ -122,7 +124,7 @@ async def test_what_failed_stays_owed_and_the_next_try_tells_only_that(services,
 
     await run_chunks(services)
 
-    assert told(world) == [token(number) for number in range(PASSES)]
+    assert told(world) == [token(number) for number in (*range(PASSES), 100)]
     assert await owed(services) == []
 
 
@@ -168,6 +170,17 @@ async def test_a_change_that_comes_while_a_chunk_is_told_gets_a_job_of_its_own(s
 
     assert await owed(services) == [issued[0].id]
     assert (kinds.PUSH_APPLE, {"pass_id": issued[0].id}) in await jobs(services)
+
+
+async def test_a_phone_that_registers_while_a_chunk_is_told_is_told_too(services, world, issued):
+    await change(services, issued)
+    async with services.sessions.begin() as session:
+        chunk = await outbox_chunk.take(session, [each.id for each in issued], now=NOON)
+    async with services.sessions.begin() as session:
+        await install(session, issued[0], token(100), device="tablet")
+        await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed))
+
+    assert await owed(services) == [issued[0].id]
 
 
 async def test_a_single_change_of_a_pass_that_waits_with_a_campaign_does_not_wait(services, world, issued):

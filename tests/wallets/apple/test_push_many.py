@@ -1,7 +1,9 @@
 """Many pushes at once: each is answered exactly once, whatever the wire does, and none is lost."""
 
 import asyncio
+import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -127,6 +129,21 @@ async def test_a_service_that_cannot_be_reached_leaves_everything_to_be_told(apn
             assert sorted(heard.failed) == tokens
 
     assert heard.tokens(PushOutcome.ACCEPTED) == []
+
+
+@pytest.mark.parametrize("client", ["wire"])
+async def test_a_token_that_apple_finds_too_old_is_renewed_once_and_all_are_sent_again(apns):
+    minutes = timedelta(minutes=1)
+    async with apns(token_mode=True, clock=lambda: datetime.now(UTC) + 40 * minutes) as world:
+        token = world.push._endpoint.token
+        token._clock = lambda: time.time() - 25 * 60  # made 65 minutes ago by Apple's clock, 25 by ours
+        token.get_header()
+        token._clock = time.time
+        heard = await push_many(world)
+
+    assert sorted(heard.tokens(PushOutcome.ACCEPTED)) == TOKENS
+    assert world.simulator.counts.refused > 0
+    assert len(world.simulator.provider_tokens.seen) == 1
 
 
 @pytest.mark.parametrize("client", ["wire"])
