@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.members.models import Account, Member, Notice, Program, Tier
-from app.passes.models import Pass, Registration
+from app.passes.models import GoogleObject, Pass, Registration
 from app.points.models import Entry
 
 MEMBERS_SHOWN = 30
@@ -26,11 +26,17 @@ async def overview(session: AsyncSession, slug: str, *, language: str) -> dict[s
 
 async def _members(session: AsyncSession, program_id: str, language: str) -> list[dict[str, Any]]:
     phones = select(func.count()).where(Registration.pass_id == Pass.id).correlate(Pass).scalar_subquery()
+    android = (
+        select(func.count())
+        .where(GoogleObject.pass_id == Pass.id, GoogleObject.has_users)
+        .correlate(Pass)
+        .scalar_subquery()
+    )
     newest = (
         select(func.max(Entry.id)).where(Entry.account_id == Account.id).correlate(Account).scalar_subquery()
     )
     query = (
-        select(Member, Account, Tier, Pass, phones, newest)
+        select(Member, Account, Tier, Pass, phones + android, newest)
         .join(Account, Account.id == Member.account_id)
         .join(Pass, Pass.member_id == Member.id)
         .outerjoin(Tier, Tier.id == Account.tier_id)

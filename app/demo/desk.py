@@ -1,4 +1,4 @@
-"""The demo desk: two simulated iPhones, the SMS that reach them, and the pages that watch them live."""
+"""The demo desk: two iPhones and an Android phone, the SMS that reach them, pages that watch them live."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -8,15 +8,18 @@ from typing import Any
 import httpx2
 import orjson
 
+from app.demo.android import DemoAndroid
 from app.demo.phones import DemoPhone
 from app.demo.portal import DemoPortal, open_portals
 from app.demo.seed import seed
+from app.simulators.android import AndroidPhone
 from app.simulators.iphone import IPhone
 from app.simulators.sms_gateway import PhoneSms, SmsGateway
 from app.simulators.world import World
 from app.wiring import Services, receipt_token
 
-PHONES = ("one", "two")
+IPHONES = ("one", "two")
+ANDROID = "three"
 KEEP_ALIVE_SECONDS = 15.0  # a comment line, so that nothing between takes the silence for the end
 
 
@@ -24,24 +27,27 @@ class UnknownPhone(Exception):
     """The desk has no phone of this name."""
 
 
+AnyPhone = DemoPhone | DemoAndroid
+
+
 class Desk:
-    """Both phones, the API keys and portals of the programmes, and the open event streams."""
+    """The phones, the API keys and portals of the programmes, and the open event streams."""
 
     def __init__(
-        self, phones: dict[str, DemoPhone], keys: dict[str, str], portals: Mapping[str, DemoPortal]
+        self, phones: dict[str, AnyPhone], keys: dict[str, str], portals: Mapping[str, DemoPortal]
     ) -> None:
         self.phones = phones
         self.keys = keys  # by programme slug, for the till
         self.portals = portals  # by programme slug
         self._streams: set[asyncio.Queue[bytes | None]] = set()
 
-    def phone(self, name: str) -> DemoPhone:
+    def phone(self, name: str) -> AnyPhone:
         """The phone of this name. Raises UnknownPhone."""
         if name not in self.phones:
             raise UnknownPhone(name)
         return self.phones[name]
 
-    def take_number(self, phone: DemoPhone, number: str) -> None:
+    def take_number(self, phone: AnyPhone, number: str) -> None:
         """A number typed on a phone is that phone's, unless another has it already."""
         if not any(number in each.numbers for each in self.phones.values()):
             phone.numbers.append(number)
@@ -49,11 +55,11 @@ class Desk:
     def deliver(self, sms: PhoneSms) -> None:
         """Hand a text to the phone with its number; one nobody has typed goes to the first phone."""
         holders = [each for each in self.phones.values() if sms.recipient in each.numbers]
-        phone = holders[0] if holders else self.phones[PHONES[0]]
+        phone = holders[0] if holders else self.phones[IPHONES[0]]
         phone.receive(sms)
         self.show(phone)
 
-    def show(self, phone: DemoPhone) -> None:
+    def show(self, phone: AnyPhone) -> None:
         """Send a phone's state to every page that watches."""
         self._send("phone", phone.state())
 
@@ -92,8 +98,9 @@ async def open_desk(world: World, services: Services) -> AsyncGenerator[Desk]:
     settings = services.settings
     world.sms.receipt_url = f"{settings.public_url}/hooks/sms/{receipt_token(settings, services.secret_key)}"
     async with AsyncExitStack() as stack:
-        phones: dict[str, DemoPhone] = {}
-        for name in PHONES:
+        phones: dict[str, AnyPhone] = {}
+        iphones: list[DemoPhone] = []
+        for name in IPHONES:
             http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=10))
             iphone = IPhone(
                 http,
@@ -101,11 +108,17 @@ async def open_desk(world: World, services: Services) -> AsyncGenerator[Desk]:
                 subscribe_pushes=world.apns.on_push,
                 clock=services.clock,
             )
-            phones[name] = DemoPhone(name, await stack.enter_async_context(iphone), clock=services.clock)
+            opened = await stack.enter_async_context(iphone)
+            iphones.append(DemoPhone(name, opened, clock=services.clock))
+            phones[name] = iphones[-1]
+        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=10))
+        android = AndroidPhone(http, world.google, "demo", clock=services.clock)
+        phones[ANDROID] = DemoAndroid(ANDROID, android, clock=services.clock)
         portals = await stack.enter_async_context(open_portals(services))
         desk = Desk(phones, keys, portals)
         tasks = [asyncio.create_task(_listen(desk, world.sms), name="demo-sms")]
-        tasks += [asyncio.create_task(_watch(desk, phone), name="demo-phone") for phone in phones.values()]
+        tasks += [asyncio.create_task(_watch(desk, phone), name="demo-phone") for phone in iphones]
+        tasks.append(asyncio.create_task(_watch_android(desk, phones[ANDROID], android), name="demo-android"))
         stack.push_async_callback(_cancel, tasks)
         yield desk
 
@@ -121,6 +134,13 @@ async def _watch(desk: Desk, phone: DemoPhone) -> None:
         seen = phone.fingerprint()
         await phone.iphone.wait_for(lambda _: phone.fingerprint() != seen, timeout_seconds=float("inf"))  # noqa: B023
         desk.show(phone)
+
+
+async def _watch_android(desk: Desk, phone: AnyPhone, android: AndroidPhone) -> None:
+    while True:
+        await android.wait()
+        desk.show(phone)
+        desk.stir()
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -1,4 +1,4 @@
-"""A simulated iPhone as the desk shows it: its Messages, its Wallet and its lock screen."""
+"""A simulated phone as the desk shows it: its Messages; of an iPhone, its Wallet and lock screen too."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -26,12 +26,11 @@ class Text:
     at: str  # ISO 8601
 
 
-class DemoPhone:
-    """One iPhone of the desk, with the numbers that reach it."""
+class Inbox:
+    """The Messages of one phone of the desk, and the numbers that reach it."""
 
-    def __init__(self, name: str, iphone: IPhone, *, clock: Clock) -> None:
+    def __init__(self, name: str, *, clock: Clock) -> None:
         self.name = name
-        self.iphone = iphone
         self.numbers: list[str] = []
         self.texts: list[Text] = []
         self._clock = clock
@@ -41,12 +40,29 @@ class DemoPhone:
         self._add(sms.sender, sms.text)
 
     def receive_forwarded(self, text: str) -> None:
-        """The other phone passes a message on."""
+        """Another phone passes a message on."""
         self._add("", text)
 
     def text(self, text_id: str) -> Text | None:
         """The message of this id, None if there is none."""
         return next((each for each in self.texts if each.id == text_id), None)
+
+    def _add(self, sender: str, text: str) -> None:
+        link = _LINK.search(text)
+        at = self._clock().isoformat()
+        self.texts.append(Text(uuid4().hex, sender, text, link[0] if link else None, at))
+
+
+class DemoPhone(Inbox):
+    """One iPhone of the desk."""
+
+    def __init__(self, name: str, iphone: IPhone, *, clock: Clock) -> None:
+        super().__init__(name, clock=clock)
+        self.iphone = iphone
+
+    def speak(self, language: str) -> None:
+        """Show everything in this language."""
+        self.iphone.locale = language
 
     def fingerprint(self) -> tuple[object, ...]:
         """Differs whenever the phone shows something else."""
@@ -74,11 +90,6 @@ class DemoPhone:
         """A picture of an installed pass, the sharpest there is in the phone's language."""
         installed = self.iphone.passes.get(serial_number)
         return None if installed is None else _images(installed, self.iphone.locale).get(slot)
-
-    def _add(self, sender: str, text: str) -> None:
-        link = _LINK.search(text)
-        at = self._clock().isoformat()
-        self.texts.append(Text(uuid4().hex, sender, text, link[0] if link else None, at))
 
     def _pass(self, serial: str, installed: InstalledPass) -> dict[str, Any]:
         """What `<pass-preview>` draws, from the archive on the phone; the pass's secrets stay there."""

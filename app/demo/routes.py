@@ -10,12 +10,14 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.demo import crm
-from app.demo.desk import Desk, UnknownPhone
+from app.demo.android import DemoAndroid
+from app.demo.desk import AnyPhone, Desk, UnknownPhone
 from app.demo.phones import DemoPhone
 from app.demo.portal import BadAmount, DemoPortal, UnknownDeal, amount_of
 from app.members import people
 from app.members.models import Member
 from app.simulators.bitrix24 import Deal
+from app.simulators.google_wallet.answers import Refused
 from app.simulators.iphone import RefusedPass
 from app.web.dependencies import FromServices, Language, Transaction
 from app.web.errors import Problem
@@ -41,14 +43,28 @@ def _desk(request: Request) -> Desk:
 FromDesk = Annotated[Desk, Depends(_desk)]
 
 
-def _phone(name: str, desk: FromDesk) -> DemoPhone:
+def _any_phone(name: str, desk: FromDesk) -> AnyPhone:
     try:
         return desk.phone(name)
     except UnknownPhone as error:
-        raise Problem(404, "unknown_phone", "The desk has the phones one and two.") from error
+        raise Problem(404, "unknown_phone", "The desk has the phones one, two and three.") from error
 
 
+def _phone(phone: Annotated[AnyPhone, Depends(_any_phone)]) -> DemoPhone:
+    if not isinstance(phone, DemoPhone):
+        raise Problem(404, "unknown_phone", "This phone is no iPhone.")
+    return phone
+
+
+def _android(phone: Annotated[AnyPhone, Depends(_any_phone)]) -> DemoAndroid:
+    if not isinstance(phone, DemoAndroid):
+        raise Problem(404, "unknown_phone", "This phone has no Google Wallet.")
+    return phone
+
+
+OnAnyPhone = Annotated[AnyPhone, Depends(_any_phone)]
 OnPhone = Annotated[DemoPhone, Depends(_phone)]
+OnAndroid = Annotated[DemoAndroid, Depends(_android)]
 
 
 def _portal(slug: str, desk: FromDesk) -> DemoPortal:
@@ -71,7 +87,7 @@ OnDeal = Annotated[Deal, Depends(_deal)]
 
 
 class Address(BaseModel):
-    url: str = Field(max_length=500)
+    url: str = Field(max_length=2000)
 
 
 class Number(BaseModel):
@@ -102,7 +118,7 @@ async def _to_desk() -> Response:
 async def show_desk(request: Request, services: FromServices, desk: FromDesk, language: Language) -> Response:
     """The page itself; everything on it that moves is drawn by scripts from /demo/events."""
     for phone in desk.phones.values():
-        phone.iphone.locale = language
+        phone.speak(language)
     texts = services.texts.by_language[language]
     words = {key.removeprefix("demo."): text for key, text in texts.items() if key.startswith("demo.")}
     return page(
@@ -178,8 +194,27 @@ async def add_pass(name: str, wanted: Address, request: Request, phone: OnPhone)
         raise Problem(422, "refused_pass", str(error)) from error
 
 
+@router.post("/phones/{name}/save", status_code=204)
+async def save_pass(name: str, wanted: Address, desk: FromDesk, phone: OnAndroid) -> None:
+    """Tap "Add to Google Wallet": the account holds the pass from now on."""
+    try:
+        phone.android.save(wanted.url)
+    except Refused as error:
+        raise Problem(422, "refused_pass", str(error)) from error
+    desk.show(phone)
+
+
+@router.delete("/phones/{name}/cards/{object_id}", status_code=204)
+async def remove_card(name: str, object_id: str, desk: FromDesk, phone: OnAndroid) -> None:
+    """Tap "Remove" in Google Wallet."""
+    if object_id not in phone.android.account.held:
+        raise Problem(404, "unknown_pass", "This phone does not hold that pass.")
+    phone.android.remove(object_id)
+    desk.show(phone)
+
+
 @router.post("/phones/{name}/number", status_code=204)
-async def take_number(name: str, wanted: Number, desk: FromDesk, phone: OnPhone) -> None:
+async def take_number(name: str, wanted: Number, desk: FromDesk, phone: OnAnyPhone) -> None:
     """A number was typed into a form on this phone: its SMS come here. The form refuses a wrong one."""
     try:
         desk.take_number(phone, people.parse_phone(wanted.number, COUNTRY))
@@ -189,13 +224,15 @@ async def take_number(name: str, wanted: Number, desk: FromDesk, phone: OnPhone)
 
 
 @router.post("/phones/{name}/texts/{text_id}/forward", status_code=204)
-async def forward_text(name: str, text_id: str, desk: FromDesk, phone: OnPhone) -> None:
-    """Pass a message on to the other phone, as a mother does to her child."""
+async def forward_text(
+    name: str, text_id: str, desk: FromDesk, phone: OnAnyPhone, to: str | None = None
+) -> None:
+    """Pass a message on, as a mother does to her child: to the other phones, or to the one named."""
     text = phone.text(text_id)
     if text is None:
         raise Problem(404, "unknown_text", "There is no such message on this phone.")
     for other in desk.phones.values():
-        if other is not phone:
+        if other is not phone and to in (None, other.name):
             other.receive_forwarded(text.text)
             desk.show(other)
 

@@ -64,6 +64,7 @@ def demo_settings(world: World, folder: Path, address: str) -> Settings:
         "database_url": f"sqlite:///{folder / 'passbell.db'}",
         "pass_templates_dir": Path(__file__).parents[2] / "pass_templates",
         "proof_of_work_cost": 5_000,
+        "google_unavailable_countries": [],  # in the simulated world Russia has it too
     }
     return Settings(_env_file=None, **values)  # pyright: ignore[reportCallIssue]  pydantic-settings takes it
 

@@ -1,4 +1,4 @@
-// One iPhone on the desk: draws what the simulated phone in the server shows, and passes taps on to it.
+// One phone on the desk: draws what the simulated phone in the server shows, and passes taps on to it.
 
 import { element, picture } from "../preview/dom.js";
 import { tap } from "./requests.js";
@@ -12,6 +12,7 @@ export class Phone {
   constructor(name) {
     this.name = name;
     this.root = document.getElementById(`phone-${name}`);
+    this.kind = this.root.dataset.kind; // iphone | android
     this.state = null;
     this.unread = 0;
     this.safari = new Safari(this.#find("[data-screen=safari]"), this);
@@ -50,10 +51,10 @@ export class Phone {
     for (const line of state.complaints.slice(before.complaints.length)) this.#banner(null, "Wallet", line);
   }
 
-  /** Tap on "Add to Apple Wallet". */
+  /** Tap on "Add to Apple Wallet", or to Google's. */
   async add(url) {
     try {
-      await this.tap("POST", "/add", { url });
+      await this.tap("POST", this.kind === "android" ? "/save" : "/add", { url });
     } catch (error) {
       this.#banner(null, "Wallet", say("refused", { reason: error.message }));
       return;
@@ -87,12 +88,16 @@ export class Phone {
     } else {
       words.append(text.text);
     }
-    const forward = element("button", "forward", say("forward"));
-    forward.type = "button";
-    forward.addEventListener("click", () => this.tap("POST", `/texts/${text.id}/forward`));
+    const forwards = this.kind === "android" ? [] : [["forward", this.name === "one" ? "two" : "one"], ["forward-android", "three"]];
+    const buttons = forwards.map(([words, to]) => {
+      const forward = element("button", words, say(words.replace("-", "_")));
+      forward.type = "button";
+      forward.addEventListener("click", () => this.tap("POST", `/texts/${text.id}/forward?to=${to}`));
+      return forward;
+    });
     const time = new Date(text.at).toLocaleTimeString(setup.language, { hour: "numeric", minute: "2-digit" });
     const head = element("p", "from", `${text.sender || say("forwarded")} · ${time}`);
-    return element("li", "bubble", head, words, text.link && text.sender ? forward : null);
+    return element("li", "bubble", head, words, ...(text.link && text.sender ? buttons : []));
   }
 
   #follow(link) {
@@ -108,7 +113,7 @@ export class Phone {
 
   #notification({ serial, title, text }) {
     const held = this.state.passes.find((each) => each.serial === serial);
-    const box = element("button", "notification", picture(held?.images.icon));
+    const box = element("button", "notification", picture(held?.images.icon ?? held?.images.programLogo));
     box.type = "button";
     box.append(element("span", "", element("b", "", title), element("span", "words", text)), element("small", "", say("now")));
     box.addEventListener("click", () => {

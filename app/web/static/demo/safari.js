@@ -1,11 +1,12 @@
-// A phone's browser: the real pages in a frame, which believe that an iPhone asks.
+// A phone's browser: the real pages in a frame, which believe that this phone asks.
 
 import { element } from "../preview/dom.js";
 
-const DEVICE = "iPhone Safari/"; // in demo mode the pages take ?as= for the browser's name
+// In demo mode the pages take ?as= for the browser's name.
+const DEVICES = { iphone: "iPhone Safari/", android: "Android Chrome/" };
 
 export class Safari {
-  /** `phone` is told: add(url) for a tap on a .pkpass, typedNumber(text) for a form that is sent. */
+  /** `phone` is told: add(url) for a tap on a .pkpass or save link, typedNumber(text) for a form that is sent. */
   constructor(screen, phone) {
     this.start = screen.querySelector(".start");
     this.place = screen.querySelector(".frame");
@@ -26,7 +27,7 @@ export class Safari {
 
   visit(address) {
     const url = new URL(address, location.href);
-    if (url.pathname.startsWith("/p/")) url.searchParams.set("as", DEVICE);
+    if (url.pathname.startsWith("/p/")) url.searchParams.set("as", DEVICES[this.phone.kind]);
     const frame = element("iframe");
     frame.title = url.pathname;
     frame.addEventListener("load", () => this.#arrived(frame));
@@ -54,7 +55,7 @@ export class Safari {
     const link = event.target.closest("a[href]");
     if (!link) return;
     const url = new URL(link.href);
-    if (url.pathname.endsWith(".pkpass")) {
+    if (url.pathname.endsWith(".pkpass") || url.pathname.startsWith("/gp/v/save/")) {
       event.preventDefault();
       this.phone.add(url.href);
     } else if (url.pathname.startsWith("/p/")) {

@@ -56,7 +56,7 @@ export class WalletScreen {
     if (known) return known;
     const front = element("pass-preview");
     front.setAttribute("lang", setup.language);
-    const name = each.pass.organizationName;
+    const name = each.pass?.organizationName ?? each.ofClass.issuerName;
     const show = element("button", "choose", element("span", "visually-hidden", say("show_card", { name })));
     show.type = "button";
     show.addEventListener("click", () => this.choose(each.serial));
@@ -86,7 +86,7 @@ export class WalletScreen {
     this.stack.hidden = true;
     this.#drawDetails();
     this.details.scrollTop = 0;
-    this.details.querySelector(".refresh").focus();
+    this.details.querySelector(".refresh")?.focus();
   }
 
   #drawDetails() {
@@ -97,24 +97,30 @@ export class WalletScreen {
     }
     let back = this.details.querySelector("pass-preview");
     if (!back) {
-      const refresh = element("button", "refresh", `↻ ${say("refresh")}`);
-      refresh.type = "button";
-      refresh.addEventListener("click", () => this.phone.tap("POST", "/refresh"));
       back = element("pass-preview");
       back.setAttribute("side", "back");
       back.setAttribute("lang", setup.language);
       back.setAttribute("interactive", "");
-      this.details.replaceChildren(refresh, back);
+      this.details.replaceChildren(...(this.phone.kind === "android" ? [] : [this.#refreshButton()]), back);
     }
     back.data = { ...each, automaticUpdates: this.state.updatesAutomatically };
   }
 
+  #refreshButton() {
+    const refresh = element("button", "refresh", `↻ ${say("refresh")}`);
+    refresh.type = "button";
+    refresh.addEventListener("click", () => this.phone.tap("POST", "/refresh"));
+    return refresh;
+  }
+
   async #remove() {
-    await this.phone.tap("DELETE", `/passes/${this.chosen}`);
+    const place = this.phone.kind === "android" ? "cards" : "passes";
+    await this.phone.tap("DELETE", `/${place}/${this.chosen}`);
     this.closeDetails();
   }
 
   #pullToRefresh() {
+    if (this.phone.kind === "android") return; // Google tells its phones by itself
     let from = null;
     this.details.addEventListener("pointerdown", (event) => {
       from = this.details.scrollTop === 0 ? event.clientY : null;

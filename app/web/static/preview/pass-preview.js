@@ -1,7 +1,8 @@
-// <pass-preview>: draws the very pass.json that a phone would get, as Apple Wallet shows it (approximately).
+// <pass-preview>: draws what a phone would get, as Apple Wallet or Google Wallet shows it (approximately).
 //
 //   element.data = {platform: "apple", pass, images: {logo: url, ...}, barcode: "<svg ...>"}
 //     and optionally strings {key: text}, message and when (lock screen), automaticUpdates, notifications (back)
+//   element.data = {platform: "google", kind, ofClass, ofObject, images: {programLogo: url, ...}, barcode, messages}
 //   side="front" | "back" | "lock", lang="ru", interactive: the back's buttons work and raise events
 //
 // No dependencies; no inline styles in markup, so the strictest Content-Security-Policy lets it draw.
@@ -11,9 +12,10 @@ import { element } from "./dom.js";
 import { fitTexts } from "./fit.js";
 import { front } from "./front.js";
 import { FRONT } from "./front_styles.js";
+import { GOOGLE, googleBack, googleFront } from "./google.js";
 import { LOCK, lock } from "./lock.js";
 
-const SIDES = { front, back, lock };
+const SIDES = { apple: { front, back, lock }, google: { front: googleFront, back: googleBack } };
 
 class PassPreview extends HTMLElement {
   static observedAttributes = ["side", "lang", "interactive"];
@@ -22,7 +24,7 @@ class PassPreview extends HTMLElement {
 
   constructor() {
     super();
-    this.attachShadow({ mode: "open" }).adoptedStyleSheets = [FRONT, BACK, LOCK];
+    this.attachShadow({ mode: "open" }).adoptedStyleSheets = [FRONT, BACK, LOCK, GOOGLE];
     new ResizeObserver(() => this.#fit()).observe(this);
     document.fonts.addEventListener("loadingdone", () => this.#fit());
   }
@@ -50,9 +52,11 @@ class PassPreview extends HTMLElement {
   }
 
   #draw() {
-    const { strings = {}, images = {}, pass, barcode } = this.#data;
-    const drawSide = SIDES[this.getAttribute("side")] ?? front;
+    const { platform = "apple", strings = {}, images = {}, pass, barcode } = this.#data;
+    const sides = SIDES[platform];
+    const drawSide = sides[this.getAttribute("side")] ?? sides.front;
     const drawn = drawSide({
+      ...this.#data,
       pass,
       images,
       barcode,
@@ -65,7 +69,7 @@ class PassPreview extends HTMLElement {
       text: (key) => strings[key] ?? key,
       tell: (event) => this.dispatchEvent(new CustomEvent(event, { bubbles: true })),
     });
-    this.shadowRoot.replaceChildren(element("div", "apple", drawn));
+    this.shadowRoot.replaceChildren(element("div", platform, drawn));
     this.#fit();
   }
 
