@@ -70,6 +70,7 @@ def test_what_all_members_share_is_on_the_class_in_every_language():
         "defaultValue": {"language": "ru", "value": "Как это работает"},
         "translatedValues": [{"language": "en", "value": "How it works"}],
     }
+    assert how.keys() == {"id", "localizedHeader", "localizedBody"}  # beside a plain text both would show
     assert "how" not in texts_of(object_)
 
 
