@@ -1,6 +1,6 @@
 """People as a source knows them: joining, and their data following the source's."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ async def give_card(
     link_url: str,
     sms_per_day: int,
     secret_key: bytes,
+    wallets: Collection[str],
     now: datetime,
 ) -> str:
     """Make a contact a member with a pass; the member's id.
@@ -60,7 +61,9 @@ async def give_card(
     if joining.opening_points < 0:
         raise CannotApply("bad_points", points=event.opening_points)
     beside = await persons.linked(session, source, Person(contact=person.family))
-    enrolled = await submit.join(session, program, joining, known=known, beside=beside, texts=texts, now=now)
+    enrolled = await submit.join(
+        session, program, joining, known=known, beside=beside, texts=texts, wallets=wallets, now=now
+    )
     await persons.link(session, source, enrolled.member, person)
     if event.sends_link and enrolled.is_new:
         try:

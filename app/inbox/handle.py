@@ -1,6 +1,6 @@
 """Carrying out what sources report: one event a transaction, and what became of the delivery."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -53,6 +53,7 @@ class Means:
     link_url: str
     sms_per_day: int
     secret_key: bytes
+    wallets: Callable[[str], Collection[str]]  # by country: where a new pass lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ async def apply(
             link_url=means.link_url,
             sms_per_day=means.sms_per_day,
             secret_key=means.secret_key,
+            wallets=means.wallets(program.country),
             now=now,
         )
     if isinstance(event, DealTouched):

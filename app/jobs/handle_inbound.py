@@ -83,6 +83,7 @@ async def _carry_out(services: Services, received: Received, events: Sequence[Ev
         services.settings.link_url,
         services.settings.sms_spend_limit_per_day,
         services.secret_key,
+        services.wallets,
     )
     did: list[str] = []
     reasons: list[Reason] = []

@@ -186,6 +186,7 @@ async def _issue(services: Services, session: AsyncSession, tab: Tab, deal: Deal
         link_url=services.settings.link_url,
         sms_per_day=services.settings.sms_spend_limit_per_day,
         secret_key=services.secret_key,
+        wallets=services.wallets(tab.program.country),
         now=now,
     )
     await enqueue(session, kinds.BITRIX24_SHOW, {"source_id": tab.source.id}, priority=kinds.MESSAGE)

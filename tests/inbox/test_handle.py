@@ -1,11 +1,15 @@
 """What sources deliver moves points once, and what cannot be carried out rests with a reason."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select, update
 
 from app.inbox import handle, reasons
 from app.jobs.handle_inbound import give_up, handle_inbound
 from app.members.models import Member, Message, Notice
+from app.passes.models import Update
+from app.passes.versions import APPLE, GOOGLE
 from app.points.models import Entry
 from tests.inbox.conftest import PHONE
 from tests.make import make_account, make_member
@@ -150,3 +154,15 @@ async def test_a_second_person_on_a_phone_shares_the_account(sender, services):
         members = (await session.scalars(select(Member).order_by(Member.id))).all()
     assert {each.account_id for each in members} == {members[0].account_id}
     assert [each.name for each in members if each.id == who] == ["Миша"]
+
+
+async def test_a_card_from_a_crm_lives_in_every_wallet_the_installation_offers(sender, services):
+    everywhere = services.settings.model_copy(update={"google_unavailable_countries": []})
+    offered = replace(services, google=object(), settings=everywhere)
+
+    await sender.deliver(type="join", contact="c:9", phone="+79160000009", name="Вера")
+    (event,) = await sender.inbox()
+    await handle_inbound(offered, {"event_id": event.id})
+
+    async with services.sessions() as session:
+        assert set(await session.scalars(select(Update.wallet))) == {APPLE, GOOGLE}

@@ -145,6 +145,7 @@ async def issue_card(
                 link_url=services.settings.link_url,
                 sms_per_day=services.settings.sms_spend_limit_per_day,
                 secret_key=services.secret_key,
+                wallets=services.wallets(program.country),
                 now=now,
             )
         except RESTS as error:
