@@ -1,6 +1,7 @@
 """The page behind the link in the SMS, on each kind of device."""
 
 import io
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_card_on_the_page_is_drawn_with_a_code_the_till_can_scan(open_page: 
 @pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
 @pytest.mark.parametrize(
     ("browser_name", "button"),
-    [(SAFARI, "Add to Apple Wallet"), (ANDROID, "Download the card (.pkpass)")],
+    [(SAFARI, "Add to Apple Wallet"), (ANDROID, "Another wallet app: the .pkpass file")],
     ids=["iphone", "android"],
 )
 def test_a_phone_is_offered_its_own_way_to_the_card(
@@ -62,6 +63,19 @@ def test_a_phone_is_offered_its_own_way_to_the_card(
     expect(page.get_by_role("link", name=button)).to_have_attribute(
         "href", f"{urlsplit(link).path}/card.pkpass"
     )
+
+
+@pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
+def test_a_card_issued_a_moment_ago_gets_its_google_button_by_itself(open_page: OpenPage, demo: Demo, number):
+    link = demo.member("Vera Android", number)["link"]
+
+    page = open_page(f"{link}?lang=en", user_agent=ANDROID)
+
+    button = page.get_by_role("link", name="Add to Google Wallet")
+    expect(button).to_be_visible()
+    expect(button).to_have_attribute("href", re.compile("/gp/v/save/"))
+    expect(page.get_by_text("on its way to Google")).to_have_count(0)
+    assert button.bounding_box()["height"] >= 48  # Google's least
 
 
 @pytest.mark.parametrize("viewport", [PHONE], ids=["phone"])
