@@ -1,5 +1,6 @@
 """Passbell as a local application of the portal: tokens, robots, texts onto the pass."""
 
+import pytest
 from sqlalchemy import select
 
 from app.deals.models import Portal as PortalRow
@@ -9,6 +10,9 @@ from app.members.models import Member, Message
 from app.passes.models import Pass, Registration, Update
 from app.simulators.bitrix24 import Plan
 from tests.bitrix24.conftest import School
+
+# What differs between the databases is tried by the processes, the gaps and the tab.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"])
 
 
 async def test_installing_registers_robots_provider_tab_fields_and_events(school: School):

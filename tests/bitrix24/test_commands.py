@@ -11,6 +11,9 @@ from app.inbox import sources
 from app.inbox.models import Source
 from tests.bitrix24.conftest import School
 
+# What differs between the databases is tried by the processes, the gaps and the tab.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"])
+
 
 @pytest.fixture
 def run(school: School, monkeypatch: pytest.MonkeyPatch):

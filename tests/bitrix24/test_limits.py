@@ -10,6 +10,9 @@ from app.simulators.bitrix24 import Limits
 from app.simulators.bitrix24.limits import Meter
 from tests.bitrix24.conftest import School
 
+# What differs between the databases is tried by the processes, the gaps and the tab.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"])
+
 
 async def test_our_share_of_the_requests_is_counted_over_all_workers(school: School):
     await school.change_settings(requests_at_once=3, requests_per_second=0.1)

@@ -9,6 +9,9 @@ import pytest
 from app.members import api_keys
 from tests.bitrix24.conftest import School
 
+# What differs between the databases is tried by the processes, the gaps and the tab.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"])
+
 
 @dataclass
 class Api:
