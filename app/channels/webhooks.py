@@ -13,6 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
+from app import tls
+
 DEADLINE_SECONDS = 15.0
 REPLY_BYTES_MAX = 65_536
 RETRY_AFTER_DIGITS_MAX = 8
@@ -47,6 +49,7 @@ class WebhookCaller:
         self.may_be_private = may_be_private
         self._deadline_seconds = deadline_seconds
         self._client = httpx2.AsyncClient(
+            verify=tls.outside(),
             timeout=httpx2.Timeout(deadline_seconds, connect=5.0),
             # No connection is used twice: by address they would be shared among names, and so would TLS.
             limits=httpx2.Limits(max_connections=100, max_keepalive_connections=0),

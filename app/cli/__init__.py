@@ -8,7 +8,6 @@ gc.disable()
 
 from app.cli.root import main  # noqa: E402  after the line that makes it quick
 
-gc.freeze()
 gc.enable()
 
 __all__ = ["main"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 
+from app import tls
 from app.crm import Ask
 from app.errors import PermanentFailure, TemporaryFailure
 
@@ -18,7 +19,9 @@ _BUSY = {408, 425, 429}
 async def open_api(url: str, token: str) -> AsyncGenerator[Ask]:
     """A way to ask: paths are appended to the URL, the token goes as Bearer."""
     async with httpx2.AsyncClient(
-        headers={"Authorization": f"Bearer {token}", "Accept": "application/json"}, timeout=DEADLINE_SECONDS
+        verify=tls.outside(),
+        headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+        timeout=DEADLINE_SECONDS,
     ) as client:
 
         async def ask(path: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import orjson
 
+from app import tls
 from app.demo.android import DemoAndroid
 from app.demo.phones import DemoPhone
 from app.demo.portal import DemoPortal, open_portals
@@ -101,7 +102,7 @@ async def open_desk(world: World, services: Services) -> AsyncGenerator[Desk]:
         phones: dict[str, AnyPhone] = {}
         iphones: list[DemoPhone] = []
         for name in IPHONES:
-            http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=10))
+            http = await stack.enter_async_context(_client())
             iphone = IPhone(
                 http,
                 trusted=world.ca.wwdr.certificate,
@@ -111,7 +112,7 @@ async def open_desk(world: World, services: Services) -> AsyncGenerator[Desk]:
             opened = await stack.enter_async_context(iphone)
             iphones.append(DemoPhone(name, opened, clock=services.clock))
             phones[name] = iphones[-1]
-        http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=10))
+        http = await stack.enter_async_context(_client())
         android = AndroidPhone(http, world.google, "demo", clock=services.clock)
         phones[ANDROID] = DemoAndroid(ANDROID, android, clock=services.clock)
         portals = await stack.enter_async_context(open_portals(services))
@@ -121,6 +122,10 @@ async def open_desk(world: World, services: Services) -> AsyncGenerator[Desk]:
         tasks.append(asyncio.create_task(_watch_android(desk, phones[ANDROID], android), name="demo-android"))
         stack.push_async_callback(_cancel, tasks)
         yield desk
+
+
+def _client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(verify=tls.outside(), trust_env=False, timeout=10)
 
 
 async def _listen(desk: Desk, gateway: SmsGateway) -> None:

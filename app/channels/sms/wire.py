@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 
 import httpx2
 
+from app import tls
 from app.channels.sms import BadReceipt, OutcomeUnknown
 from app.errors import PermanentFailure, TemporaryFailure
 
@@ -65,6 +66,7 @@ class Wire:
         self._secrets = tuple(secret for secret in secrets if secret)
         self._deadline_seconds = deadline_seconds
         self._client = httpx2.AsyncClient(
+            verify=tls.outside(),
             auth=auth,
             timeout=httpx2.Timeout(deadline_seconds, connect=min(_CONNECT_SECONDS, deadline_seconds)),
             limits=httpx2.Limits(max_connections=20, keepalive_expiry=_IDLE_SECONDS),

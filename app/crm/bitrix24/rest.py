@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import httpx2
 
+from app import tls
 from app.errors import PermanentFailure, TemporaryFailure
 
 DEADLINE_SECONDS = 30.0
@@ -91,6 +92,7 @@ class Bitrix24Rest:
     def __init__(self, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self._deadline_seconds = deadline_seconds
         self._client = httpx2.AsyncClient(
+            verify=tls.outside(),
             timeout=httpx2.Timeout(deadline_seconds, connect=5.0),
             limits=httpx2.Limits(max_connections=20, keepalive_expiry=2.0),
             headers={"Accept": "application/json"},

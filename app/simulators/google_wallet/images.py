@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import httpx2
 
+from app import tls
 from app.simulators.google_wallet.answers import Body, bad_request
 
 _SECONDS = 5.0
@@ -13,7 +14,7 @@ class Images:
     """Fetches each picture once, as Google does; one that cannot be had spoils the whole write."""
 
     def __init__(self) -> None:
-        self._client = httpx2.AsyncClient(timeout=_SECONDS, trust_env=False)
+        self._client = httpx2.AsyncClient(verify=tls.outside(), timeout=_SECONDS, trust_env=False)
         self._known: set[str] = set()
 
     async def check(self, body: Body) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from app import tls
 from app.errors import PermanentFailure, TemporaryFailure
 from app.wallets.apple.pusher import (
     DEADLINE_SECONDS,
@@ -66,7 +67,7 @@ class AndroidPush:
         self._url = url
         self._tokens_key = tokens_key
         self._fixed = fixed
-        self._client = httpx2.AsyncClient(headers=headers, timeout=deadline_seconds)
+        self._client = httpx2.AsyncClient(verify=tls.outside(), headers=headers, timeout=deadline_seconds)
         self._deadline_seconds = deadline_seconds
 
     async def notify_changed(self, push_token: str) -> PushResult:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -12,7 +13,6 @@ from app.settings import Settings
 from app.wallets.apple import certificates
 from app.wallets.apple.android_push import open_pass2u_push, open_walletpasses_push
 from app.wallets.apple.apns.sender import WirePush
-from app.wallets.apple.apns_aioapns import AioapnsPush
 from app.wallets.apple.apns_credentials import CertificateCredentials, TokenCredentials, open_endpoint
 from app.wallets.apple.pusher import (
     DEADLINE_SECONDS,
@@ -123,7 +123,9 @@ def open_apple_push(
     """
     endpoint = open_endpoint(credentials, topic=topic, host=host, port=port, ca_file=ca_file)
     if client == "aioapns":
-        return AioapnsPush(endpoint, deadline_seconds=deadline_seconds)
+        # Loaded where it is wanted: it takes three megabytes.
+        aioapns = import_module("app.wallets.apple.apns_aioapns")
+        return cast(ApplePush, aioapns.AioapnsPush(endpoint, deadline_seconds=deadline_seconds))
     return WirePush(endpoint, deadline_seconds=deadline_seconds)
 
 

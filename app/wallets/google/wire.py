@@ -8,6 +8,7 @@ from typing import Any, cast
 import httpx2
 import orjson
 
+from app import tls
 from app.errors import PermanentFailure, TemporaryFailure
 from app.wallets.google import batch
 from app.wallets.google.errors import Answer
@@ -47,6 +48,7 @@ class Wire:
         self._waiting: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._sending: set[asyncio.Task[None]] = set()
         self._client = httpx2.AsyncClient(
+            verify=tls.outside(),
             headers=_HEADERS,
             timeout=deadline_seconds,
             limits=httpx2.Limits(max_connections=50, keepalive_expiry=_IDLE_SECONDS),

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 import orjson
 
+from app import tls
 from app.errors import PermanentFailure, TemporaryFailure
 from app.wallets.web.encryption import BrowserKeys, Vapid, encrypt
 
@@ -46,7 +47,9 @@ class WebPush:
     def __init__(self, vapid: Vapid, hosts: Sequence[str]) -> None:
         self.vapid = vapid
         self._hosts = hosts
-        self._client = httpx2.AsyncClient(timeout=DEADLINE_SECONDS, follow_redirects=False)
+        self._client = httpx2.AsyncClient(
+            verify=tls.outside(), timeout=DEADLINE_SECONDS, follow_redirects=False
+        )
 
     def is_known(self, endpoint: str) -> bool:
         """Whether an address belongs to a push service we call."""
