@@ -17,6 +17,7 @@ from app import migrations
 from app.cli.openapi import document_text
 from app.cli.root import app
 from app.cli.settings import example_text
+from app.clock import utc_now
 from app.db import Sessions, open_engine
 from app.members import api_keys
 from app.members.models import Account, Program
@@ -143,7 +144,7 @@ async def test_a_refusal_is_one_sentence_and_exit_code_1(
 async def test_a_pass_tells_its_story_and_is_replaced(run: Run, sessions: Sessions, account: Account) -> None:
     async with sessions.begin() as session:
         member = await make_member(session, account)
-        issued = await issue(session, member, template="coffee", now=NOON)
+        issued = await issue(session, member, template="coffee", now=utc_now())
 
     new = await parsed(run, "pass", "reissue", issued.id, "--reason", "phone lost")
     story = await parsed(run, "pass", "trace", issued.serial_number)
