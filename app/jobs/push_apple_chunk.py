@@ -61,11 +61,13 @@ async def push_apple_chunk(services: Services, args: Mapping[str, JsonScalar]) -
         chunk = await outbox_chunk.take(session, pass_ids, now=services.clock())
 
     results, sent_at = _Results(), services.clock()
-    if chunk.holders:
-        await _tell(services, chunk, results)
-    _fail_the_late(chunk, results)
-    _count(chunk, results)
-    await _record(services, chunk, results, sent_at=sent_at)
+    try:
+        if chunk.holders:
+            await _tell(services, chunk, results)
+    finally:  # also when the worker is stopped: what was sent is noted, and the rest is free for another
+        _fail_the_late(chunk, results)
+        _count(chunk, results)
+        await _record(services, chunk, results, sent_at=sent_at)
 
     temporary = [each for each in results.failures.values() if isinstance(each, TemporaryFailure)]
     if temporary:

@@ -1,5 +1,7 @@
 """What a campaign changed is told by the chunk, with the same promises as one pass by itself."""
 
+import asyncio
+
 import orjson
 import pytest
 from sqlalchemy import select, text
@@ -181,6 +183,24 @@ async def test_a_phone_that_registers_while_a_chunk_is_told_is_told_too(services
         await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed))
 
     assert await owed(services) == [issued[0].id]
+
+
+async def test_a_worker_that_is_stopped_notes_what_was_sent_and_hands_back_the_rest(services, world, issued):
+    world.apns.ignore(token(1))
+    await change(services, issued)
+    running = asyncio.create_task(run_chunks(services))
+    async with asyncio.timeout(10):
+        while len(world.apns.accepted) < PASSES - 1:  # noqa: ASYNC110 (the condition belongs to the simulator)
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert issued[1].id in await owed(services)
+    async with services.sessions.begin() as session:
+        chunk = await outbox_chunk.take(session, [each.id for each in issued], now=NOON)
+    assert chunk.busy_seconds is None
+    assert issued[1].id in chunk.owed
 
 
 async def test_a_single_change_of_a_pass_that_waits_with_a_campaign_does_not_wait(services, world, issued):
