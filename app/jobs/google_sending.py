@@ -26,6 +26,7 @@ class Card:
     is_class_current: bool
     sent: Mapping[str, str]
     decision: budget.Decision
+    has_counted: bool  # this try counted the ring; one before it may have rung already
 
     @property
     def resource(self) -> str:

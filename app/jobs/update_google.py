@@ -114,6 +114,7 @@ async def _read(
     class_body = wallet.class_body(issued.template, shared, content)
     known = await session.get(GoogleObject, issued.id)
     purpose: budget.Purpose = "campaign" if is_bulk else "live"
+    decision, has_counted = await _decide(session, program, taken, known, body, purpose, services=services)
     return Card(
         taken=taken,
         issued=issued,
@@ -122,7 +123,8 @@ async def _read(
         class_body=class_body,
         is_class_current=await google_objects.class_is_current(session, body["classId"], class_body),
         sent=known.sent if known else {},
-        decision=await _decide(session, program, taken, known, body, purpose, services=services),
+        decision=decision,
+        has_counted=has_counted,
     )
 
 
@@ -135,25 +137,26 @@ async def _decide(
     purpose: budget.Purpose,
     *,
     services: Services,
-) -> budget.Decision:
-    """Whether this change rings; what rings is counted before it is sent."""
+) -> tuple[budget.Decision, bool]:
+    """Whether this change rings, and whether it was counted just now: before it is sent."""
     balances = google_objects.hashes_of(body)[google_objects.BALANCES]
     if known is None or not known.sent:
-        return budget.Decision("silent", "first_version")
+        return budget.Decision("silent", "first_version"), False
     if not known.has_users:
-        return budget.Decision("silent", "held_by_nobody")
+        return budget.Decision("silent", "held_by_nobody"), False
     if known.sent.get(google_objects.BALANCES) == balances:
-        return budget.Decision("silent", "balance_unchanged")
+        return budget.Decision("silent", "balance_unchanged"), False
     now, key = services.clock(), f"v{taken.version}"
     if await budget.is_counted(session, taken.pass_id, GOOGLE, "field", key=key):
-        return budget.Decision("rings", "within_budget")
+        return budget.Decision("rings", "within_budget"), False
     rang = await budget.rang_today(session, taken.pass_id, now=now)
     decision = budget.decide(budget.rules_of(program), rang, GOOGLE, "field", purpose, now=now)
-    if decision.outcome == "rings":
-        await budget.count(
-            session, taken.program_id, taken.pass_id, GOOGLE, "field", key=key, purpose=purpose, now=now
-        )
-    return decision
+    if decision.outcome != "rings":
+        return decision, False
+    await budget.count(
+        session, taken.program_id, taken.pass_id, GOOGLE, "field", key=key, purpose=purpose, now=now
+    )
+    return decision, True
 
 
 async def _done(services: Services, card: Card, brought: Brought) -> None:
@@ -205,7 +208,7 @@ async def _failed(
             wait = REFUSED_WAITS_SECONDS[taken.attempts]
             retry = TemporaryFailure(str(failure), retry_after_seconds=wait)
     async with services.sessions.begin() as session:
-        if isinstance(failure, TooFast | IssuerRefused | NotAccepted):
+        if card.has_counted and isinstance(failure, TooFast | IssuerRefused | NotAccepted):
             await budget.give_back(session, taken.pass_id, GOOGLE, "field", key=card.key)
         if isinstance(failure, NotAccepted):
             await google_objects.record_refusal(session, card.issued.id, str(failure))
