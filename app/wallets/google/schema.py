@@ -1,6 +1,6 @@
 """The fields Google Wallet's API knows, to check a body before it is sent: Google drops the others silently.
 
-The table is made from Google's discovery document by `python -m tools.google_schema`.
+The table is made from Google's discovery document by `python -m tests.wallets.google.schema_table`.
 """
 
 import json
@@ -20,7 +20,7 @@ class Fault(NamedTuple):
 
 @cache
 def fields_of(schema: str) -> Mapping[str, str]:
-    """The fields of a schema ("LoyaltyObject") and their types, as `tools/google_schema.py` writes them."""
+    """The fields of a schema ("LoyaltyObject") and their types, by schema.json."""
     return _table()[schema]
 
 

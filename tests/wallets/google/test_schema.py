@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.wallets.google import schema
-from tools.google_schema import TARGET, schema_table
+from tests.wallets.google.schema_table import TARGET, schema_table
 
 
 def test_the_table_is_what_googles_discovery_document_says():

@@ -1,7 +1,7 @@
 """Writes app/wallets/google/schema.json: the fields Google Wallet's API knows, from its discovery document.
 
 Google drops fields it does not know without a word, so Passbell checks its bodies itself. The document comes
-with google-api-python-client, which only development installs: `python -m tools.google_schema`.
+with google-api-python-client, which only development installs: `python -m tests.wallets.google.schema_table`.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from googleapiclient.discovery_cache import get_static_doc
 
-TARGET = Path(__file__).parents[1] / "app" / "wallets" / "google" / "schema.json"
+TARGET = Path(__file__).parents[3] / "app" / "wallets" / "google" / "schema.json"
 KINDS = ("loyalty", "offer", "giftCard", "eventTicket", "flight", "transit", "generic")
 ROOTS = [f"{kind[0].upper()}{kind[1:]}{end}" for kind in KINDS for end in ("Class", "Object")]
 
