@@ -1,4 +1,4 @@
-"""`passbell doctor`: what is right and wrong with the certificate, before a phone silently refuses a pass."""
+"""`passbell doctor`: what is right and wrong with certificate and account, before a phone refuses a pass."""
 
 import json
 from dataclasses import asdict
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from cryptography import x509
 
+from app.cli.doctor_google import examine_google
 from app.clock import utc_now
 from app.errors import TemporaryFailure
 from app.settings import Settings, read_settings
@@ -20,9 +21,9 @@ SIGNS = {"ok": "  ok     ", "warning": "  WARNING", "error": "  ERROR  "}
 def doctor_command(
     as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON, for programs")] = False,
 ) -> None:
-    """Explain the Apple certificate in the settings; exit with 1 if passes would not work."""
+    """Explain Apple's certificate and Google's account; exit with 1 if passes would not work."""
     settings = read_settings()
-    findings = examine(settings, now=utc_now())
+    findings = examine(settings, now=utc_now()) + examine_google(settings)
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
     else:
