@@ -25,6 +25,7 @@ from app.web import (
     pass_images,
     pass_page,
     sms_receipts,
+    unsubscribe,
     web_card,
     web_card_push,
 )
@@ -75,6 +76,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         pass_images,
         pass_page,
         sms_receipts,
+        unsubscribe,
         web_card,
         web_card_push,
     ):

@@ -40,6 +40,7 @@ class Email:
     text: str
     html: str | None
     message_id: str
+    unsubscribe_url: str | None = None  # of a campaign: mail programs show a button for it
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ class EmailSender:
             message["Message-ID"] = f"<{email.message_id}@{self._sender.domain}>"
             message["Date"] = formatdate()
             message["Auto-Submitted"] = "auto-generated"  # RFC 3834: holiday notices stay away
+            if email.unsubscribe_url is not None:  # RFC 8058: one click, without a page
+                message["List-Unsubscribe"] = f"<{email.unsubscribe_url}>"
+                message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
             message.set_content(email.text)
             if email.html is not None:
                 message.add_alternative(email.html, subtype="html")

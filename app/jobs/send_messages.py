@@ -5,6 +5,7 @@ later asks the provider what became of it, and never sends blindly again.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -12,14 +13,15 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import metrics
-from app.campaigns import sending
+from app.campaigns import letters, sending
+from app.campaigns.delivery import PURPOSE
 from app.channels.email import Email
 from app.channels.sms import CannotAsk, OutcomeUnknown, SendResult, Sms
 from app.db import locked
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import JsonScalar, Retry
 from app.members import messages
-from app.members.models import Message
+from app.members.models import Member, Message, Program
 from app.wiring import Services
 
 log = structlog.get_logger(__name__)
@@ -114,6 +116,12 @@ async def _hand_over(services: Services, message: Message) -> SendResult:
         return await services.sms.send(sms)
     if services.email is None:
         raise PermanentFailure("no mail server: set PASSBELL_SMTP_URL")
+    await services.email.send(await _letter(services, message))
+    return SendResult(provider_id=message.id, segments=1, cost=None, currency=None)
+
+
+async def _letter(services: Services, message: Message) -> Email:
+    """The e-mail; a campaign's with its HTML twin and a way to say no."""
     email = Email(
         recipient=message.recipient,
         subject=message.subject or "",
@@ -121,8 +129,16 @@ async def _hand_over(services: Services, message: Message) -> SendResult:
         html=None,
         message_id=message.id,
     )
-    await services.email.send(email)
-    return SendResult(provider_id=message.id, segments=1, cost=None, currency=None)
+    if message.purpose != PURPOSE or message.member_id is None:
+        return email
+    async with services.read_sessions() as session:
+        member = await session.get_one(Member, message.member_id)
+        program = await session.get_one(Program, message.program_id)
+    url = f"{services.settings.public_url}/u/{letters.token_of(services.secret_key, member.id)}"
+    words = services.texts.get(member.language, "unsubscribe.link")
+    html = letters.html_of(message.text, sender=program.name, language=member.language, url=url, words=words)
+    text = f"{message.text}\n\n{words}: {url}"
+    return replace(email, text=text, html=html, unsubscribe_url=url)
 
 
 async def _record(services: Services, message_id: str, *, state: str, error: str) -> None:
