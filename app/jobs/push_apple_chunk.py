@@ -26,7 +26,7 @@ from app.wiring import Services
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 6  # chunks, over all workers; a seat does ten a second at most, and a single change waits for none
-SEND_SECONDS = 20.0  # what has no answer by then is told by the job's next try; below the lease
+SEND_SECONDS = 12.0  # what has no answer by then is told by the job's next try; below the lease
 
 
 @dataclass

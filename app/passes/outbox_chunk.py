@@ -19,8 +19,8 @@ from app.passes.outbox import Target
 from app.passes.versions import APPLE, enqueue_updates
 from app.sql import typed_text
 
-# Longer than a chunk may take to send (20 s) and to write down: so long do a dead worker's passes wait.
-LEASE = timedelta(seconds=30)
+# Longer than a chunk may take to send (12 s) and to write down: so long do a dead worker's passes wait.
+LEASE = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from app.passes.versions import APPLE
 from tests.make import make_program
 
 ROWS_AT_ONCE = 1000
+TEMPLATE = "coffee"
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,14 @@ class Crowd:
 
 async def make_crowd(session: AsyncSession, size: int, *, now: datetime, with_phones: bool = True) -> Crowd:
     """A programme with so many accounts; each has a member with a pass, and a phone where asked for."""
-    program = await make_program(session, template="coffee")
-    _, api_key = await api_keys.create_key(session, program.id, name="till", scopes=["*"], now=now)
+    program_id = new_id("prg")
     holders = tuple(_holder() for _ in range(size))
     # Before any change: passes move their date by whole seconds.
     issued = now - timedelta(minutes=1)
     accounts, members, passes, updates, registrations = [], [], [], [], []
     for number, holder in enumerate(holders):
         member_id = new_id("mem")
-        shared = {"program_id": program.id}
+        shared = {"program_id": program_id}
         accounts.append(shared | {"id": holder.account_id, "created_at": issued})
         members.append(
             shared
@@ -68,7 +68,7 @@ async def make_crowd(session: AsyncSession, size: int, *, now: datetime, with_ph
                 "id": holder.pass_id,
                 "member_id": member_id,
                 "serial_number": holder.serial_number,
-                "template": program.template,
+                "template": TEMPLATE,
                 "last_modified": int(issued.timestamp()),
                 "created_at": issued,
             }
@@ -96,6 +96,9 @@ async def make_crowd(session: AsyncSession, size: int, *, now: datetime, with_ph
                 "seen_at": issued,
             }
         )
+    # Not before the rows are made: PostgreSQL ends a transaction in which nothing happens for ten seconds.
+    program = await make_program(session, id=program_id, template=TEMPLATE)
+    _, api_key = await api_keys.create_key(session, program.id, name="till", scopes=["*"], now=now)
     await _insert(session, Account, accounts)
     await _insert(session, Member, members)
     await _insert(session, Pass, passes)
