@@ -25,6 +25,8 @@ _CONTACT = "/crm/v3/objects/contacts/{}?properties=firstname,lastname,phone,mobi
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
+    if not str(settings.get("api_url", "https://")).startswith(("https://", "http://")):
+        raise BadSourceSettings("api_url: an address, such as https://api.hubapi.com")
     if unknown := settings.keys() - {"api_url"}:
         raise BadSourceSettings(f"unknown {', '.join(sorted(unknown))}: hubspot has only api_url")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -57,6 +58,7 @@ async def add(
     """
     if not _SLUG.fullmatch(slug) or slug in RESERVED:
         raise BadSource(f"a slug has 1 to {SLUG_LENGTH} of a-z, 0-9 and -, and is not {', '.join(RESERVED)}")
+    settings = _storable(settings)
     crm.check_settings(settings)
     secret = _checked(crm, settings, secret)
     source = Source(
@@ -65,7 +67,7 @@ async def add(
         kind=kind,
         slug=slug,
         name=name or slug,
-        settings=dict(settings),
+        settings=settings,
         sealed=b"",
         state="active",
         created_at=now,
@@ -120,11 +122,11 @@ async def change(
     settings: Mapping[str, Any] | None = None,
     state: str | None = None,
 ) -> Source:
-    """Change a source's name, settings or state ("active", "paused"). Raises BadSourceSettings."""
+    """Change a source's name, settings or state ("active", "paused"). Raises BadSource, BadSourceSettings."""
     mine = await locked(session, select(Source).where(Source.id == source.id))
     if settings is not None:
-        crm.check_settings(settings)
-        mine.settings = dict(settings)
+        mine.settings = _storable(settings)
+        crm.check_settings(mine.settings)
     mine.name = name or mine.name
     mine.state = state or mine.state
     await session.flush()
@@ -163,6 +165,17 @@ def valid_secrets(kept: Mapping[str, str], *, now: datetime) -> list[str]:
     if PREVIOUS in kept and datetime.fromisoformat(kept[PREVIOUS_UNTIL]) > now:
         found.append(kept[PREVIOUS])
     return found
+
+
+def _storable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as both databases keep them: no NUL, no half letters, no numbers beyond JSON's."""
+    try:
+        text = orjson.dumps(dict(settings))
+    except TypeError as error:
+        raise BadSource(f"the settings are no JSON that can be kept: {error}") from error
+    if b"\\u0000" in text:
+        raise BadSource("the settings must not contain the NUL character (U+0000)")
+    return orjson.loads(text)
 
 
 def _checked(crm: Crm, settings: Mapping[str, Any], secret: str | None) -> str:
