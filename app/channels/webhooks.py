@@ -66,7 +66,7 @@ class WebhookCaller:
             return Reply(None, f"no answer within {self._deadline_seconds:g} seconds")
         except Refused as error:
             return Reply(None, str(error))
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:  # ValueError: no URL
             return Reply(None, f"{type(error).__name__}: {error}"[:200])
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:

@@ -27,6 +27,8 @@ async def open_api(url: str, token: str) -> AsyncGenerator[Ask]:
         async def ask(path: str) -> Any:
             try:
                 answer = await client.get(f"{url.rstrip('/')}{path}")
+            except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, ValueError) as error:
+                raise PermanentFailure("api_url is no address that can be called") from error
             except httpx2.HTTPError as error:
                 raise TemporaryFailure(f"the CRM does not answer: {type(error).__name__}") from error
             return _read(answer)

@@ -43,9 +43,13 @@ def check(url: str | None, event_types: Sequence[str], *, may_be_plain: bool) ->
         raise BadEndpoint('name the event types, or "*" for every one')
     if url is None:
         return
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadEndpoint(f"this is no URL: {error}") from error
     schemes = ("https", "http") if may_be_plain else ("https",)
-    if parts.scheme not in schemes or not parts.hostname:
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
         raise BadEndpoint("the URL must begin with https:// and name a host")
     if parts.username or parts.password or parts.fragment:
         raise BadEndpoint("the URL must hold no user, password or fragment: deliveries are signed instead")

@@ -111,10 +111,12 @@ async def test_neither_plain_http_nor_an_odd_port_is_called(caller, inside):
             f"https://127.0.0.1:{port}/",
             "ftp://example.com/",
             "https://",
+            "https://[",
+            "https://a:99999/",
         )
     ]
 
-    assert [each.status for each in replies] == [None] * 4
+    assert [each.status for each in replies] == [None] * 6
     assert connections == []
 
 
@@ -160,6 +162,9 @@ def _resolving(answers):
         ("https://user:password@example.com/", ["*"]),
         ("https://example.com/#fragment", ["*"]),
         ("https://", ["*"]),
+        ("https://[", ["*"]),
+        ("https://example.com:99999/", ["*"]),
+        ("https://example.com:0/", ["*"]),
         ("https://example.com/", []),
         ("https://example.com/", ["member.exploded"]),
     ],
