@@ -99,6 +99,7 @@ class Town:
         self.faults, self.services = faults, services
         self.phones: dict[str, Phone] = {}  # by push token
         self.sent: dict[str, tuple[str, int]] = {}  # every event of the CRMs: account, points
+        self.claimed: set[int] = set()  # jobs that a living worker runs
         self.open_crms = CRMS
         self.is_calm = False
 
@@ -164,16 +165,20 @@ class Town:
         self.open_crms -= 1
 
     async def _worker(self) -> None:
-        """Runs the push jobs there are; a job is gone only when its end is written down."""
+        """Runs the push jobs there are, each in one worker's hands, as the engine's heartbeats see to.
+
+        A job is gone only when its end is written down.
+        """
         while True:
             await self.turns.turn()
             jobs = await self._jobs()
             if not jobs:
-                if self.open_crms == 0:
+                if self.open_crms == 0 and not self.claimed:
                     return
                 continue
             self.is_calm = self.open_crms == 0 and self.chance.random() < 0.5
             id_, payload = self.chance.choice(jobs)
+            self.claimed.add(id_)
             skew = timedelta(seconds=self.chance.choice(SKEWS))
             services = replace(self.services, pushers=self, clock=lambda skew=skew: self.turns.now + skew)
             try:
@@ -182,6 +187,8 @@ class Town:
                     raise Crash
             except (Crash, TemporaryFailure):
                 continue  # the job comes back
+            finally:
+                self.claimed.discard(id_)
             async with self.services.sessions.begin() as session:
                 await session.execute(text("DELETE FROM pgqueuer WHERE id = :id"), {"id": id_})
 
@@ -190,7 +197,7 @@ class Town:
             rows = await session.execute(
                 text("SELECT id, payload FROM pgqueuer WHERE entrypoint = 'push_apple' ORDER BY id")
             )
-            return [(row.id, bytes(row.payload)) for row in rows]
+            return [(row.id, bytes(row.payload)) for row in rows if row.id not in self.claimed]
 
     async def notify(self, target: Any) -> PushResult:
         """Apple and the phone behind it, in the place of the push services."""
