@@ -26,6 +26,8 @@ class Card:
     is_class_current: bool
     sent: Mapping[str, str]
     decision: budget.Decision
+    purpose: budget.Purpose
+    is_held: bool  # by somebody's phone
     has_counted: bool  # this try counted the ring; one before it may have rung already
 
     @property

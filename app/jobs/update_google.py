@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import metrics
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import JsonScalar, Retry
+from app.jobs.google_messages import MessageDeferred, tell_news
 from app.jobs.google_sending import Brought, Card, bring
 from app.jobs.google_turns import Lane, Turns
 from app.members.models import Program
@@ -56,11 +57,16 @@ async def update_google(services: Services, args: Mapping[str, JsonScalar], *, i
     card = await _take(services, wallet, pass_id, is_bulk=is_bulk)
     if card is None:
         return
+    brought: Brought | None = None
     try:
         brought = await bring(services, google, card, turns)
+        await _record(services, card, brought)
+        await tell_news(services, google, card, brought.stored, turns)
     except (TemporaryFailure, PermanentFailure) as failure:
-        raise await _failed(services, card, failure) from failure
-    await _done(services, card, brought)
+        raise await _failed(services, card, failure, is_brought=brought is not None) from failure
+    async with services.sessions.begin() as session:
+        await outbox.mark_sent(session, card.taken)
+    metrics.PUSHES.labels(SERVICE, "accepted").inc()
 
 
 def _connected(services: Services) -> tuple[GoogleApi, GoogleWallet]:
@@ -124,6 +130,8 @@ async def _read(
         is_class_current=await google_objects.class_is_current(session, body["classId"], class_body),
         sent=known.sent if known else {},
         decision=decision,
+        purpose=purpose,
+        is_held=known is not None and known.has_users,
         has_counted=has_counted,
     )
 
@@ -159,21 +167,20 @@ async def _decide(
     return decision, True
 
 
-async def _done(services: Services, card: Card, brought: Brought) -> None:
+async def _record(services: Services, card: Card, brought: Brought) -> None:
+    if brought.stored is None:
+        return
     now = services.clock()
     async with services.sessions.begin() as session:
-        if brought.stored is not None:
-            await google_objects.record_sent(
-                session,
-                card.issued,
-                resource=card.resource,
-                body=card.body,
-                has_users=brought.stored.get("hasUsers"),
-                now=now,
-            )
-            await _tell_story(session, card, brought, now=now)
-        await outbox.mark_sent(session, card.taken)
-    metrics.PUSHES.labels(SERVICE, "accepted").inc()
+        await google_objects.record_sent(
+            session,
+            card.issued,
+            resource=card.resource,
+            body=card.body,
+            has_users=brought.stored.get("hasUsers"),
+            now=now,
+        )
+        await _tell_story(session, card, brought, now=now)
 
 
 async def _tell_story(session: AsyncSession, card: Card, brought: Brought, *, now: datetime) -> None:
@@ -189,7 +196,7 @@ async def _tell_story(session: AsyncSession, card: Card, brought: Brought, *, no
 
 
 async def _failed(
-    services: Services, card: Card, failure: TemporaryFailure | PermanentFailure
+    services: Services, card: Card, failure: TemporaryFailure | PermanentFailure, *, is_brought: bool
 ) -> TemporaryFailure | PermanentFailure:
     """Write down a failure; the one to raise for it."""
     now, taken = services.clock(), card.taken
@@ -208,14 +215,14 @@ async def _failed(
             wait = REFUSED_WAITS_SECONDS[taken.attempts]
             retry = TemporaryFailure(str(failure), retry_after_seconds=wait)
     async with services.sessions.begin() as session:
-        if card.has_counted and isinstance(failure, TooFast | IssuerRefused | NotAccepted):
+        if card.has_counted and not is_brought and isinstance(failure, TooFast | IssuerRefused | NotAccepted):
             await budget.give_back(session, taken.pass_id, GOOGLE, "field", key=card.key)
         if isinstance(failure, NotAccepted):
             await google_objects.record_refusal(session, card.issued.id, str(failure))
             await outbox.mark_refused(session, taken, for_good=is_final, now=now)
         else:
             await outbox.mark_failed(session, taken, now=now)
-        if not isinstance(failure, TooFast):
+        if not isinstance(failure, TooFast | MessageDeferred):
             details = {"reason": str(failure)}
             await trace.record_once(
                 session,

@@ -22,6 +22,8 @@ CLASS_LEASE = timedelta(seconds=60)
 # What Google notifies of; its hash is kept beside the fields' own, under a name no field has.
 _RINGING = ("loyaltyPoints", "secondaryLoyaltyPoints")
 BALANCES = "balances"
+NEWS = "news"  # likewise, of the newest message that was added to the object
+_RESERVED = (BALANCES, NEWS)
 
 
 def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
@@ -34,7 +36,7 @@ def hashes_of(body: Mapping[str, Any]) -> dict[str, str]:
 def changes(body: Mapping[str, Any], sent: Mapping[str, str]) -> dict[str, Any]:
     """What of a body Google does not have yet; null for a field that is no more."""
     hashes = hashes_of(body)
-    gone = dict.fromkeys(name for name in sent if name not in body and name != BALANCES)
+    gone = dict.fromkeys(name for name in sent if name not in body and name not in _RESERVED)
     return gone | {name: value for name, value in body.items() if sent.get(name) != hashes[name]}
 
 
@@ -42,7 +44,7 @@ def must_replace(body: Mapping[str, Any], sent: Mapping[str, str]) -> bool:
     """Whether a PATCH would leave something behind: it merges objects, and keeps keys that are no more."""
     hashes = hashes_of(body)
     return any(
-        name in sent and name != BALANCES and sent[name].partition(".")[0] != shape.partition(".")[0]
+        name in sent and name not in _RESERVED and sent[name].partition(".")[0] != shape.partition(".")[0]
         for name, shape in hashes.items()
     )
 
@@ -139,9 +141,22 @@ async def record_sent(
             refusal="",
         )
         session.add(known)
-    known.class_id, known.sent, known.refusal = body["classId"], hashes_of(body), ""
+    # A message from before Google had the pass rings nobody: it stands on the card.
+    news = (known.sent or {}).get(NEWS, news_hash(issued.message))
+    known.class_id, known.sent, known.refusal = body["classId"], hashes_of(body) | {NEWS: news}, ""
     if has_users is not None:
         known.has_users, known.checked_at = has_users, now
+
+
+def news_hash(text: str) -> str:
+    """The hash of a message, by which a new one is known."""
+    return _hash(text)
+
+
+async def record_news(session: AsyncSession, pass_id: str, text: str) -> None:
+    """Note that Google has this message of a pass, or needs it no more."""
+    known = await session.get_one(GoogleObject, pass_id, populate_existing=True)
+    known.sent = {**known.sent, NEWS: news_hash(text)}
 
 
 async def record_refusal(session: AsyncSession, pass_id: str, reason: str) -> None:

@@ -30,6 +30,7 @@ NOT_MODIFIED = "not_modified"  # a device was answered 304
 REFUSED = "refused"  # a request with a wrong token
 GOOGLE_INSERTED = "google_inserted"  # Google has the pass: its save link works
 GOOGLE_UPDATED = "google_updated"  # details: notify (rings | silent), why
+GOOGLE_MESSAGE = "google_message"  # of the newest message: notify (rings | silent | deferred), why
 GOOGLE_REFUSED = "google_refused"  # details: reason
 VOIDED = "voided"
 RESTORED = "restored"

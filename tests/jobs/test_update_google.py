@@ -184,11 +184,10 @@ async def test_what_is_no_balance_changes_in_silence(services, google, card, pho
 
     await run(services, card)
 
-    assert await last_line(services, card) == (
-        "google_updated",
-        {"notify": "silent", "why": "balance_unchanged"},
-    )
-    assert phone.notifications == []
+    async with services.sessions() as session:
+        updated = (await trace.story(session, card.id))[-2]
+    assert updated.details == {"notify": "silent", "why": "balance_unchanged"}
+    assert [each.cause for each in phone.notifications] == ["message"]
 
 
 @sqlite_only
@@ -431,3 +430,67 @@ async def test_passes_that_nobody_sent_to_google_are_found(services, google, pro
         owed = (await session.scalars(select(Update.pass_id).where(Update.wallet == GOOGLE))).all()
         waiting = {each.kind: each.count for each in await job_queue.stats(session)}
     assert (owed, waiting) == ([found.id], {"update_google": 1})
+
+
+async def announce(services, issued, text, **options):
+    """A campaign's message reaches Google; what the trace says of it."""
+    services.clock.tick(60)
+    async with services.sessions.begin() as session:
+        because = {"message": text}
+        now = services.clock()
+        await mark_changed(session, issued.program_id, [issued.id], because=because, message=text, now=now)
+    await run(services, issued, **options)
+    return await last_line(services, issued)
+
+
+async def test_the_fourth_message_of_a_day_is_text_and_there_are_never_more_than_ten(
+    services, google, card, phone
+):
+    told = [await announce(services, card, f"News {number}") for number in range(12)]
+
+    assert [details["notify"] for _, details in told] == ["rings"] * 3 + ["silent"] * 9
+    assert [each.cause for each in phone.notifications] == ["message"] * 3
+    messages = (await at_google(services, google, card)).of_object["messages"]
+    assert [each["body"] for each in messages][-2:] == ["News 10", "News 11"]
+    assert len(messages) <= 8
+    assert len({each["id"] for each in messages}) == len(messages)
+
+
+@sqlite_only
+async def test_a_message_whose_answer_was_lost_is_not_doubled(services, google, clock, card, phone):
+    google.faults = Faults(lost=1.0)
+    for _ in range(3):
+        with pytest.raises(TemporaryFailure):
+            await announce(services, card, "Double points")
+    google.faults = Faults()
+
+    await run(services, card)
+
+    messages = (await at_google(services, google, card)).of_object["messages"]
+    assert [each["body"] for each in messages] == ["Double points"]
+    assert len(phone.notifications) == 1
+
+
+@sqlite_only
+async def test_a_campaigns_message_waits_for_the_end_of_the_quiet_hours(
+    services, google, clock, program, card, phone
+):
+    async with services.sessions.begin() as session:
+        (await session.get_one(Program, program.id)).quiet_hours = "16:00-18:00"  # it is 17:01 in Almaty
+
+    with pytest.raises(TemporaryFailure, match="quiet_hours") as waits:
+        await announce(services, card, "Good evening", is_bulk=True)
+    assert waits.value.retry_after_seconds == 59 * 60
+    assert (await last_line(services, card))[1] == {"notify": "deferred", "why": "quiet_hours"}
+    assert "messages" not in (await at_google(services, google, card)).of_object
+
+    clock.tick(3600)
+    await run(services, card, is_bulk=True)
+    assert [each.cause for each in phone.notifications] == ["message"]
+
+
+@sqlite_only
+async def test_a_message_rings_nobody_who_is_not_there(services, google, card):
+    await announce(services, card, "News")
+
+    assert "messages" not in (await at_google(services, google, card)).of_object
