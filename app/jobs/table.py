@@ -28,7 +28,11 @@ def handlers(services: Services) -> dict[str, Registered]:
             push_apple.RETRY,
             concurrency_limit=push_apple_chunk.AT_ONCE,
         ),
-        kinds.UPDATE_GOOGLE: Registered(partial(update_google.update_google, services), update_google.RETRY),
+        kinds.UPDATE_GOOGLE: Registered(
+            partial(update_google.update_google, services),
+            update_google.RETRY,
+            concurrency_limit=update_google.LIVE_SEATS,
+        ),
         kinds.UPDATE_GOOGLE_BULK: Registered(
             partial(update_google.update_google, services, is_bulk=True),
             update_google.RETRY,

@@ -31,7 +31,9 @@ log = structlog.get_logger(__name__)
 
 # Waits double from 2 s up to 15 min: gives up after about two days, and the sweep takes it up again.
 RETRY = Retry(attempts_max=200, first_wait_seconds=2, longest_wait_seconds=900)
-SEATS = 16  # at most so many campaign jobs at once, over all workers: they mostly wait for turns
+# At most so many at once, over all workers: they mostly wait for turns, and Apple's pushes need room too.
+SEATS = 16  # of campaigns
+LIVE_SEATS = 32
 LEASE = timedelta(seconds=120)  # five requests of 10 s at most, and their turns
 SILENT_FOR = timedelta(minutes=30)
 SWEEP_MAX = 1000
