@@ -458,10 +458,9 @@ async def test_the_fourth_message_of_a_day_is_text_and_there_are_never_more_than
 
 @sqlite_only
 async def test_a_message_whose_answer_was_lost_is_not_doubled(services, google, clock, card, phone):
-    google.faults = Faults(lost=1.0)
-    for _ in range(3):
-        with pytest.raises(TemporaryFailure):
-            await announce(services, card, "Double points")
+    google.faults = Faults(lost=1.0, lost_at="addMessage")
+    with pytest.raises(TemporaryFailure):
+        await announce(services, card, "Double points")
     google.faults = Faults()
 
     await run(services, card)

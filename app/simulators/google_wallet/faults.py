@@ -13,6 +13,7 @@ class Faults:
 
     busy: float = 0.0  # answered 429, with nothing done
     lost: float = 0.0  # done, and then answered 503
+    lost_at: str = ""  # only where the path ends so: "addMessage"
     reset: float = 0.0  # the connection ends without an answer, done or not: one half each
     slow_seconds: float = 0.0  # before every answer
     seed: int = 0

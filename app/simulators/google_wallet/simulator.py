@@ -210,7 +210,8 @@ class GoogleWalletSimulator:
                 await self._answer(call)
             return _Cut()
         reply = await self._answer(call)
-        if call.method != "GET" and reply.status == 200 and self.faults.happens(self.faults.lost):
+        may_be_lost = call.method != "GET" and call.path.endswith(self.faults.lost_at)
+        if may_be_lost and reply.status == 200 and self.faults.happens(self.faults.lost):
             reply = Refused(503, "backendError", "Service unavailable.", domain="global").reply
         return _json(reply)
 
