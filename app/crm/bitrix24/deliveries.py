@@ -146,7 +146,9 @@ def without_secrets(body: bytes) -> bytes:
 def event_id(delivery: Delivery) -> str | None:
     """The same for a delivery that comes twice: Bitrix24 numbers none, so from what it is about.
 
-    A robot on a stage says nothing that tells a repetition from the deal's coming back there: each counts.
+    A robot on a stage says nothing that tells a repetition from the deal's coming back there, and an event
+    of a deal nothing that tells it from another edit in the same second: each counts. Both only make us read
+    the deal, and a second reading changes nothing.
     """
     try:
         form = read_form(delivery.body)
@@ -159,7 +161,10 @@ def event_id(delivery: Delivery) -> str | None:
     if document := text_at(form, "document_id.2"):
         return f"stage:{document[:32]}:{delivery.received_at.isoformat()}"
     parts = [text_at(form, path) for path in ("event", "data.FIELDS.ID", "ts")]
-    return ":".join(each.lower() for each in parts if each) if all(parts) else None
+    if not all(parts):
+        return None
+    named = ":".join(each.lower() for each in parts if each)
+    return f"{named}:{delivery.received_at.isoformat()}" if named.startswith("oncrmdeal") else named
 
 
 def _auth(body: bytes) -> dict[str, str]:
