@@ -30,7 +30,7 @@ from tests.flows.test_kill_push import is_behind
 
 pytestmark = pytest.mark.slow
 
-MEMBERS, KILLS = (20_000, 20) if os.environ.get("PASSBELL_TEST_SOAK") else (1_000, 4)
+MEMBERS, KILLS = (20_000, 20) if os.environ.get("PASSBELL_TEST_SOAK") else (500, 2)
 WITHOUT_PHONE = MEMBERS // 10  # who get an SMS
 POINTS = 3
 SETTLED_WITHIN_SECONDS = 900.0

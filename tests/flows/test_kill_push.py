@@ -25,7 +25,7 @@ from tests.flows.server import Server, running
 
 pytestmark = pytest.mark.slow
 
-PHONES, KILLS = (20_000, 50) if os.environ.get("PASSBELL_TEST_SOAK") else (1_500, 3)
+PHONES, KILLS = (20_000, 50) if os.environ.get("PASSBELL_TEST_SOAK") else (1_000, 2)
 FAILING = ApnsFaults(busy_share=0.15, unavailable_share=0.15)
 MARKED_AT_ONCE = 1000
 # What a worker may have sent and not yet written down: every chunk it works at, once.
