@@ -1,5 +1,6 @@
 """`passbell demo`: a loyalty programme live on simulated iPhones, in one process."""
 
+import gc
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ def demo_command(
     logs.configure("info" if verbose else "warning", "auto" if verbose else "console")
 
     def tell(address: str, is_wanted_port: bool) -> None:
+        gc.enable()
         if not is_wanted_port:
             typer.echo(f"Port {port} is taken; the next free one is used.")
         typer.echo(f"Passbell is ready: {address}")

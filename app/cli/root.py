@@ -1,5 +1,7 @@
 """The command `passbell` and its parts."""
 
+import gc
+
 import typer
 
 from app.cli.accounts import account_app
@@ -27,6 +29,16 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its traceback prints local variables, secrets among them
 )
+STAYING = ("demo", "serve", "worker")  # they collect garbage from when they are ready
+
+
+@app.callback()
+def begin(context: typer.Context) -> None:
+    """Run before every command."""
+    if context.invoked_subcommand not in STAYING:
+        gc.enable()
+
+
 app.command("demo")(demo_command)
 app.command("serve")(serve_command)
 app.command("worker")(worker_command)
