@@ -17,6 +17,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import asyncpg
@@ -26,18 +27,38 @@ from fastapi import FastAPI
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app import migrations
+from app import migrations, wiring
 from app.db import Sessions, open_engine, open_sessions
 from app.main import create_app
 from app.settings import Settings
 from app.simulators.world import World, simulated_world
 from app.wallets.apple.dev_ca import DevelopmentCa
+from app.wallets.apple.signing import files
+from app.wallets.templates import load
 from app.wiring import Services
 from tests.make import NOON
 
 POSTGRES_URL = os.environ.get("PASSBELL_TEST_POSTGRES_URL")
 POSTGRES = make_url(POSTGRES_URL or "postgresql://postgres@127.0.0.1:5432/postgres")
+# No test meets a public authority, and to load them all takes 20 ms a context. Our processes inherit it.
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 RUN = f"passbell_test_{secrets.token_hex(4)}"  # of this process: pytest-xdist has several
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once() -> Iterator[None]:
+    """What every application reads at its start and no test changes: signing keys, texts, our templates."""
+    shipped = Path(__file__).parent.parent / "pass_templates"
+    read, read_ours = load.load_template, cache(load.load_template)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "load_pem_private_key", cache(files.load_pem_private_key))
+        patch.setattr(wiring, "load_texts", cache(wiring.load_texts))
+        patch.setattr(
+            load,
+            "load_template",
+            lambda folder: (read_ours if folder.resolve().parent == shipped else read)(folder),
+        )
+        yield
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import available_timezones
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +17,7 @@ from app.campaigns.models import Campaign, Plan, Recipient
 from app.campaigns.recipients import Freezing, freeze, zones_of
 from app.campaigns.schedule import check_not_past, due_at
 from app.campaigns.wording import used_names
+from app.clock import time_zones
 from app.db import new_id
 from app.members.models import Member, Program
 from app.passes.models import Pass
@@ -57,7 +57,7 @@ async def make(
     audience = await _audience(session, program, definition, now=now)
     if among is not None:
         audience = audience & among
-    zones = [zone for zone in await zones_of(session, freezing, audience) if zone in available_timezones()]
+    zones = [zone for zone in await zones_of(session, freezing, audience) if zone in time_zones()]
     check_not_past(definition, zones, now=now)
 
     await freeze(session, freezing, audience, zones=set(zones))

@@ -11,7 +11,6 @@ import tomllib
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 from babel import UnknownLocaleError
 from babel.core import Locale
@@ -21,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import time_zones
 from app.db import Base, new_id
 from app.enrolment.forms import FormDefinition
 from app.enrolment.models import Form
@@ -46,7 +46,7 @@ def _known_currency(code: str) -> str:
 
 
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in time_zones():
         raise ValueError('is no IANA time zone: write it like "Europe/Moscow"')
     return name
 

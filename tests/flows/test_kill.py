@@ -30,7 +30,7 @@ from tests.flows.wire import Wire
 
 pytestmark = pytest.mark.slow
 
-PASSES, KILLS = (5_000, 20) if os.environ.get("PASSBELL_TEST_SOAK") else (1_000, 8)
+PASSES, KILLS = (5_000, 20) if os.environ.get("PASSBELL_TEST_SOAK") else (600, 5)
 CHANGES = PASSES + PASSES // 5  # some passes change twice
 TILLS = 16
 POINTS = 3

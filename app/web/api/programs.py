@@ -1,13 +1,13 @@
 """The programme the API key belongs to."""
 
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter
 from pydantic import AfterValidator, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import time_zones
 from app.db import locked
 from app.members.models import Program, Tier
 from app.web.api.keys import ProgramRead, ProgramWrite
@@ -20,7 +20,7 @@ router = APIRouter(tags=["program"])
 
 
 def _known_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in time_zones():
         raise ValueError("must be an IANA time zone like Europe/Moscow")
     return name
 
