@@ -175,6 +175,12 @@ class Settings(BaseSettings):
     apns_client: Literal["wire", "aioapns"] = Field(
         "wire", description="How pushes reach it: wire is Passbell's own client, aioapns the library"
     )
+    apple_push_gap_seconds: float = Field(
+        3.0,
+        ge=0,
+        le=3600,
+        description="Between two pushes of one pass: a phone that is asked too often stops",
+    )
     walletpasses_url: str = Field("https://walletpasses.appspot.com", description="WalletPasses for Android")
     walletpasses_api_key: SecretStr | None = Field(
         None, description="Its key; without one it takes fewer pushes"

@@ -50,12 +50,13 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
     """
     pass_id = str(args["pass_id"])
     async with services.sessions.begin() as session:
-        taken = await outbox.take(session, pass_id, APPLE, now=services.clock())
+        gap = timedelta(seconds=services.settings.apple_push_gap_seconds)
+        taken = await outbox.take(session, pass_id, APPLE, gap=gap, now=services.clock())
     if taken is outbox.Idle.NOTHING_OWED:
         return
-    if isinstance(taken, outbox.Busy):
+    if isinstance(taken, outbox.Later):
         # Whoever holds the pass will enqueue what came meanwhile; this job only returns in case it died.
-        raise TemporaryFailure("another worker holds this pass", retry_after_seconds=taken.seconds)
+        raise TemporaryFailure(taken.why, retry_after_seconds=taken.seconds)
 
     sent_at = services.clock()
     told = await asyncio.gather(*(_tell(services, target) for target in taken.targets))
@@ -74,7 +75,7 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
         if failures:
             await outbox.mark_failed(session, taken, now=services.clock())
         else:
-            await outbox.mark_sent(session, taken)
+            await outbox.mark_sent(session, taken, now=services.clock())
     if failures:
         raise min(failures, key=lambda failure: failure.retry_after_seconds or 0.0)
 

@@ -17,7 +17,7 @@ import structlog
 from app import metrics
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import JsonScalar
-from app.passes import devices, outbox_chunk
+from app.passes import budget_many, devices, outbox_chunk
 from app.passes.outbox import Target
 from app.passes.outbox_chunk import Chunk
 from app.wallets.apple.push import PushOutcome, PushRejected, PushResult, PushService
@@ -59,6 +59,11 @@ async def push_apple_chunk(services: Services, args: Mapping[str, JsonScalar]) -
     pass_ids = str(args["pass_ids"]).split(",")
     async with services.sessions.begin() as session:
         chunk = await outbox_chunk.take(session, pass_ids, now=services.clock())
+        held = await budget_many.hold_back(session, chunk.owed, now=services.clock()) if chunk.owed else None
+        if held is not None and held.until is not None:
+            await outbox_chunk.defer(session, chunk, sorted(held.deferred), until=held.until)
+    if held is not None:
+        chunk = chunk.without(held.deferred, held.silent)
 
     results, sent_at = _Results(), services.clock()
     try:
@@ -75,6 +80,9 @@ async def push_apple_chunk(services: Services, args: Mapping[str, JsonScalar]) -
     if chunk.busy_seconds is not None:
         # Whoever holds them will enqueue what came meanwhile; this job only returns in case it died.
         raise TemporaryFailure("another worker holds some", retry_after_seconds=chunk.busy_seconds)
+    if held is not None and held.until is not None:
+        seconds = max(0.0, (held.until - services.clock()).total_seconds())
+        raise TemporaryFailure("campaigns may not ring yet", retry_after_seconds=seconds)
 
 
 async def _tell(services: Services, chunk: Chunk, results: _Results) -> None:
@@ -154,8 +162,8 @@ async def _record(services: Services, chunk: Chunk, results: _Results, *, sent_a
                 await devices.record_pushes(
                     session, owed.program_id, pass_id, owed.version, told, sent_at=sent_at, now=now
                 )
-        await outbox_chunk.mark_sent(session, chunk, sorted(set(chunk.owed) - set(failed)))
-        await outbox_chunk.mark_failed(session, failed, now=now)
+        await outbox_chunk.mark_sent(session, chunk, sorted(set(chunk.owed) - set(failed)), now=now)
+        await outbox_chunk.mark_failed(session, chunk, failed, now=now)
 
 
 def _by_token(item: tuple[Target, object]) -> str:

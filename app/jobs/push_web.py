@@ -68,8 +68,8 @@ async def push_web(services: Services, args: Mapping[str, JsonScalar]) -> None:
             found = await _within_budget(services, session, taken, found)
     if taken is outbox.Idle.NOTHING_OWED:
         return
-    if isinstance(taken, outbox.Busy):
-        raise TemporaryFailure("another worker holds this pass", retry_after_seconds=taken.seconds)
+    if isinstance(taken, outbox.Later):
+        raise TemporaryFailure(taken.why, retry_after_seconds=taken.seconds)
 
     told = await asyncio.gather(*(_tell(services, taken, each) for each in found))
 
@@ -80,7 +80,7 @@ async def push_web(services: Services, args: Mapping[str, JsonScalar]) -> None:
         if failures:
             await outbox.mark_failed(session, taken, now=services.clock())
         else:
-            await outbox.mark_sent(session, taken)
+            await outbox.mark_sent(session, taken, now=services.clock())
     if failures:
         raise min(failures, key=lambda failure: failure.retry_after_seconds or 0.0)
 

@@ -67,7 +67,7 @@ async def update_google(services: Services, args: Mapping[str, JsonScalar], *, i
     except (TemporaryFailure, PermanentFailure) as failure:
         raise await _failed(services, card, failure, is_brought=brought is not None) from failure
     async with services.sessions.begin() as session:
-        await outbox.mark_sent(session, card.taken)
+        await outbox.mark_sent(session, card.taken, now=services.clock())
     metrics.PUSHES.labels(SERVICE, "accepted").inc()
 
 
@@ -105,9 +105,9 @@ async def _take(services: Services, wallet: GoogleWallet, pass_id: str, *, is_bu
         taken = await outbox.take(session, pass_id, GOOGLE, lease=LEASE, now=services.clock())
         if isinstance(taken, outbox.Taken):
             return await _read(session, wallet, taken, is_bulk=is_bulk, services=services)
-    if isinstance(taken, outbox.Busy):
+    if isinstance(taken, outbox.Later):
         # Whoever holds the pass will enqueue what came meanwhile; this job only returns in case it died.
-        raise TemporaryFailure("another worker holds this pass", retry_after_seconds=taken.seconds)
+        raise TemporaryFailure(taken.why, retry_after_seconds=taken.seconds)
     return None
 
 

@@ -3,6 +3,9 @@
 Google rings three times a day for messages and three times for fields, of each pass; a fourth is refused or
 silent. Whoever campaigns leaves the last of the three to purchases, keeps the programme's quiet hours and its
 cap. A purchase is never kept back: it is shown at once, if need be in silence.
+
+An iPhone rings for what it fetches, and fetches when it is pushed: there a campaign that may not ring yet is
+not pushed yet. A purchase meanwhile brings it along. Many passes at once: `budget_many.py`.
 """
 
 from collections.abc import Sequence
@@ -17,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import upsert
 from app.members.models import Program
 from app.passes.models import Ring
-from app.passes.versions import GOOGLE
+from app.passes.versions import APPLE, GOOGLE
 
 Cause = Literal["field", "message"]  # what rings: a value that changed, or a message
 Purpose = Literal["live", "campaign"]
@@ -87,14 +90,24 @@ def decide(
     if purpose == "live":
         return Decision(RINGS, "within_budget")
 
-    campaigns = [each for each in ours if each.purpose == "campaign"]
+    at = [each.at for each in ours if each.purpose == "campaign"]
+    return decide_campaign(rules, at, wallet, cause, now=now)
+
+
+def decide_campaign(
+    rules: Rules, rang_at: Sequence[datetime], wallet: str, cause: Cause, *, now: datetime
+) -> Decision:
+    """What a programme's rules say to a campaign that rang at these times of the last 24 hours. Pure."""
     cap = rules.campaign_rings_per_day
-    if cap is not None and len(campaigns) >= cap:
-        return Decision(SILENT, "frequency_cap", campaigns[-cap].at + DAY if cap else None)
+    if cap is not None and len(rang_at) >= cap:
+        until = rang_at[-cap] + DAY if cap else None
+        # Without any campaign to ring, iPhones see it when they next ask: nothing is to be waited for.
+        return Decision(DEFERRED if wallet == APPLE and until else SILENT, "frequency_cap", until)
     quiet = quiet_until(rules, now)
     if quiet is not None:
-        # A field shows the newest value at once; a message can wait for the morning.
-        return Decision(DEFERRED if cause == "message" else SILENT, "quiet_hours", quiet)
+        # A field shows the newest value at once; a message, or what only a push brings, can wait.
+        waits = cause == "message" or wallet == APPLE
+        return Decision(DEFERRED if waits else SILENT, "quiet_hours", quiet)
     return Decision(RINGS, "within_budget")
 
 

@@ -104,6 +104,9 @@ def _outbox(issued: Pass, owed: Update | None, events: Sequence[TraceEvent]) -> 
                 "again by itself; `passbell doctor` examines the certificate.",
             )
         ]
+    held = _newest(events, trace.PUSH_HELD_BACK)
+    if held is not None and (accepted is None or accepted.id < held.id):
+        return [Finding("held_back", _held_back(held))]
     if owed is not None and owed.wanted_version > owed.sent_version:
         return [
             Finding(
@@ -112,6 +115,16 @@ def _outbox(issued: Pass, owed: Update | None, events: Sequence[TraceEvent]) -> 
             )
         ]
     return []
+
+
+def _held_back(held: TraceEvent) -> str:
+    why = {
+        "quiet_hours": "it is a campaign's, and these are the programme's quiet hours",
+        "frequency_cap": "the programme's campaigns have rung often enough today",
+    }.get(str(held.details.get("why")), "the budget does not allow it")
+    until = held.details.get("until")
+    when = f"It is pushed at {until}" if until else "The phone shows it when it next asks"
+    return f"Version {held.version} was not pushed: {why}. {when}, or with the next purchase."
 
 
 def _phone(

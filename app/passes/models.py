@@ -116,6 +116,7 @@ class Update(Base):
     leased_until: Mapped[datetime | None]
     wanted_at: Mapped[datetime]
     touched_at: Mapped[datetime]  # when a job was last enqueued, taken or failed: the sweep looks for silence
+    told_at: Mapped[datetime | None]  # when the wallet was last told of a change
 
     __table_args__ = (
         Index(

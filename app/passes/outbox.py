@@ -30,7 +30,8 @@ class Target:
 class Taken:
     """A pass taken to be told of: which wallet, up to which version, and to whom.
 
-    `targets` has each push token once; only Apple's wallet is told by pushes.
+    `targets` has each push token once; only Apple's wallet is told by pushes. `leased_until` proves that the
+    pass is still ours: whoever takes it after our lease has another.
     """
 
     pass_id: str
@@ -38,6 +39,7 @@ class Taken:
     program_id: str
     version: int
     attempts: int  # failed ones before this
+    leased_until: datetime
     targets: tuple[Target, ...]
 
 
@@ -48,12 +50,13 @@ class Idle(Enum):
 
 
 @dataclass(frozen=True)
-class Busy:
-    """Another worker is telling this pass's wallet; it will see that more is owed.
+class Later:
+    """Not now, and `why`: another worker is telling this pass's wallet, or it was told a moment ago.
 
-    After `seconds` without a word from it, it is dead.
+    In `seconds` that worker has finished or is dead, or the wallet may be told of all that changed by then.
     """
 
+    why: str
     seconds: float
 
 
@@ -64,14 +67,15 @@ _TYPES = {
     "attempts": Integer(),
     "now": UtcDateTime(),
     "until": UtcDateTime(),
+    "mine": UtcDateTime(),
 }
 # Text, because every push comes through here, twice.
 _TAKE = typed_text(
     """UPDATE updates SET queued = false, leased_until = :until, touched_at = :now
     WHERE pass_id = :pass_id AND wallet = :wallet AND (leased_until IS NULL OR leased_until < :now)
-    RETURNING program_id, wanted_version, sent_version, attempts""",
+    RETURNING program_id, wanted_version, sent_version, attempts, told_at""",
     _TYPES,
-)
+).columns(told_at=UtcDateTime())
 _ASK_FOR_MORE = typed_text(
     "UPDATE updates SET queued = true WHERE pass_id = :pass_id AND wallet = :wallet RETURNING leased_until",
     _TYPES,
@@ -79,50 +83,65 @@ _ASK_FOR_MORE = typed_text(
 _RELEASE = typed_text(
     "UPDATE updates SET leased_until = NULL WHERE pass_id = :pass_id AND wallet = :wallet", _TYPES
 )
+_WAIT = typed_text(
+    "UPDATE updates SET queued = true, leased_until = NULL WHERE pass_id = :pass_id AND wallet = :wallet",
+    _TYPES,
+)
 # A device that accepted this version is not told again; each token once, as a phone has many device ids.
 _TARGETS = typed_text(
     "SELECT DISTINCT push_service, push_token FROM registrations "
     "WHERE pass_id = :pass_id AND pushed_version < :version",
     _TYPES,
 )
+# A worker that was away longer than its lease must not speak for whoever holds the pass by now.
+_IF_MINE = "WHERE pass_id = :pass_id AND wallet = :wallet AND leased_until = :mine"
 _SENT = typed_text(
-    """UPDATE updates SET attempts = 0, leased_until = NULL,
+    f"""UPDATE updates SET attempts = 0, leased_until = NULL, told_at = :now,
       sent_version = CASE WHEN queued THEN sent_version ELSE :version END
-    WHERE pass_id = :pass_id AND wallet = :wallet AND sent_version < :version RETURNING queued""",
+    {_IF_MINE} AND sent_version < :version RETURNING queued""",  # noqa: S608
     _TYPES,
 )
 _FAILED = typed_text(
-    """UPDATE updates SET queued = true, attempts = attempts + 1, leased_until = NULL, touched_at = :now
-    WHERE pass_id = :pass_id AND wallet = :wallet""",
+    f"""UPDATE updates SET queued = true, attempts = attempts + 1, leased_until = NULL, touched_at = :now
+    {_IF_MINE}""",  # noqa: S608
     _TYPES,
 )
-
-
 _REFUSED = typed_text(
-    """UPDATE updates SET attempts = :attempts, leased_until = NULL, touched_at = :now
-    WHERE pass_id = :pass_id AND wallet = :wallet""",
+    f"UPDATE updates SET attempts = :attempts, leased_until = NULL, touched_at = :now {_IF_MINE}",  # noqa: S608
     _TYPES,
 )
 
 
 async def take(
-    session: AsyncSession, pass_id: str, wallet: str, *, now: datetime, lease: timedelta = LEASE
-) -> Taken | Idle | Busy:
+    session: AsyncSession,
+    pass_id: str,
+    wallet: str,
+    *,
+    now: datetime,
+    lease: timedelta = LEASE,
+    gap: timedelta = timedelta(0),
+) -> Taken | Idle | Later:
     """Take a pass for telling one wallet of it, alone, for as long as `lease`.
 
-    Clears `queued` before reading, so a change after this commit enqueues anew.
+    Clears `queued` before reading, so a change after this commit enqueues anew. Sooner than `gap` after it
+    was told, the pass is left for later; the job of the caller counts as on its way.
     """
     which = {"pass_id": pass_id, "wallet": wallet}
-    row = (await session.execute(_TAKE, which | {"now": now, "until": now + lease})).one_or_none()
+    until = now + lease
+    row = (await session.execute(_TAKE, which | {"now": now, "until": until})).one_or_none()
     if row is None:
         leased_until: datetime | None = await session.scalar(_ASK_FOR_MORE, which)
         # None: it has finished just now.
-        return Busy((leased_until - now).total_seconds() if leased_until else 0.0)
+        seconds = (leased_until - now).total_seconds() if leased_until else 0.0
+        return Later("another worker holds this pass", seconds)
     if row.sent_version >= row.wanted_version:
         await session.execute(_RELEASE, which)
         return Idle.NOTHING_OWED
+    if row.told_at is not None and now < row.told_at + gap:
+        await session.execute(_WAIT, which)
+        return Later("its phones were told a moment ago", min(row.told_at + gap - now, gap).total_seconds())
     targets = await _targets(session, pass_id, row.wanted_version) if wallet == APPLE else ()
-    return Taken(pass_id, wallet, row.program_id, row.wanted_version, row.attempts, targets)
+    return Taken(pass_id, wallet, row.program_id, row.wanted_version, row.attempts, until, targets)
 
 
 async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[Target, ...]:
@@ -130,13 +149,13 @@ async def _targets(session: AsyncSession, pass_id: str, version: int) -> tuple[T
     return tuple(Target(target.push_service, target.push_token) for target in targets)
 
 
-async def mark_sent(session: AsyncSession, taken: Taken) -> None:
-    """The wallet was told of this version, and no newer answer is undone.
+async def mark_sent(session: AsyncSession, taken: Taken, *, now: datetime) -> None:
+    """The wallet was told of this version, and no newer answer is undone; nothing where the lease was lost.
 
     Queued again meanwhile: a change, a device that registered too late to be told, or a job that found us
     busy and would come back only after its wait. Then whom to tell is found out anew, at once.
     """
-    if await session.scalar(_SENT, _which(taken) | {"version": taken.version}):
+    if await session.scalar(_SENT, _which(taken) | {"version": taken.version, "now": now}):
         await enqueue_updates(session, [(taken.pass_id, taken.wallet)], priority=kinds.LIVE)
 
 
@@ -155,7 +174,7 @@ async def mark_refused(session: AsyncSession, taken: Taken, *, for_good: bool, n
 
 
 def _which(taken: Taken) -> dict[str, object]:
-    return {"pass_id": taken.pass_id, "wallet": taken.wallet}
+    return {"pass_id": taken.pass_id, "wallet": taken.wallet, "mine": taken.leased_until}
 
 
 async def sweep(

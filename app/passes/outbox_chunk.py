@@ -4,8 +4,8 @@ Apple's wallet only. The rules are those of `outbox.py`, row by row: a pass may 
 its own, and whoever comes second finds it taken or told.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import TextClause
@@ -36,18 +36,33 @@ class Chunk:
     """Passes taken for telling, and whom to tell: each token once, with the passes its device holds.
 
     `busy_seconds` is how long another worker may hold some of the passes asked for; None if none does.
+    `leased_until` proves that they are still ours.
     """
 
     owed: Mapping[str, Owed]
     holders: Mapping[Target, tuple[str, ...]]
     busy_seconds: float | None
+    leased_until: datetime
 
     def passes_of(self, targets: Sequence[Target]) -> list[str]:
         """The passes that any of these hold, in order."""
         return sorted({pass_id for target in targets for pass_id in self.holders[target]})
 
+    def without(self, deferred: Collection[str], silent: Collection[str]) -> "Chunk":
+        """The same with nobody to tell for these passes; a deferred one is no more in it."""
+        untold = {*deferred, *silent}
+        holders = {
+            target: tuple(each for each in pass_ids if each not in untold)
+            for target, pass_ids in self.holders.items()
+        }
+        return replace(
+            self,
+            owed={pass_id: owed for pass_id, owed in self.owed.items() if pass_id not in deferred},
+            holders={target: pass_ids for target, pass_ids in holders.items() if pass_ids},
+        )
 
-_TYPES = {"now": UtcDateTime(), "until": UtcDateTime(), "rows": Json()}
+
+_TYPES = {"now": UtcDateTime(), "until": UtcDateTime(), "mine": UtcDateTime(), "rows": Json()}
 # Rows as one JSON value: the only list that both databases take as a parameter.
 _ROWS = {
     "sqlite": "SELECT json_extract(value, '$[0]') AS pass_id, json_extract(value, '$[1]') AS version, "
@@ -99,15 +114,21 @@ _ACCEPT = {
     for name, rows in _ROWS.items()
 }
 _SENT = _by_database(
-    f"""UPDATE updates SET attempts = 0, leased_until = NULL,
+    f"""UPDATE updates SET attempts = 0, leased_until = NULL, told_at = :now,
       sent_version = CASE WHEN queued THEN sent_version ELSE given.version END
     FROM given WHERE updates.wallet = '{APPLE}' AND updates.pass_id = given.pass_id
-      AND updates.pass_id IN (SELECT pass_id FROM mine) AND sent_version < given.version
+      AND updates.pass_id IN (SELECT pass_id FROM mine) AND leased_until = :mine
+      AND sent_version < given.version
     RETURNING updates.pass_id, queued"""  # noqa: S608
 )
 _FAILED = _by_database(
     f"""UPDATE updates SET queued = true, attempts = attempts + 1, leased_until = NULL, touched_at = :now
-    WHERE wallet = '{APPLE}' AND pass_id IN (SELECT pass_id FROM mine)"""  # noqa: S608
+    WHERE wallet = '{APPLE}' AND pass_id IN (SELECT pass_id FROM mine) AND leased_until = :mine"""  # noqa: S608
+)
+# The sweep looks for silence: these are silent on purpose, until then.
+_DEFER = _by_database(
+    f"""UPDATE updates SET queued = true, leased_until = NULL, touched_at = :until
+    WHERE wallet = '{APPLE}' AND pass_id IN (SELECT pass_id FROM mine) AND leased_until = :mine"""  # noqa: S608
 )
 
 
@@ -117,7 +138,8 @@ async def take(session: AsyncSession, pass_ids: Sequence[str], *, now: datetime)
     What another worker holds is asked for again when it is done, as `outbox.take` does.
     """
     name = session.get_bind().dialect.name
-    values = {"rows": [[pass_id] for pass_id in pass_ids], "now": now, "until": now + LEASE}
+    until = now + LEASE
+    values = {"rows": [[pass_id] for pass_id in pass_ids], "now": now, "until": until}
     rows = (await session.execute(_TAKE[name], values)).all()
     # Those held elsewhere were queued again instead.
     owed = {
@@ -132,8 +154,8 @@ async def take(session: AsyncSession, pass_ids: Sequence[str], *, now: datetime)
         for row in await session.execute(_TARGETS[name], versions):
             target = Target(row.push_service, row.push_token)
             holders[target] = (*holders.get(target, ()), row.pass_id)
-    seconds = max((until - now).total_seconds() for until in busy) if busy else None
-    return Chunk(owed, holders, seconds)
+    seconds = max((held - now).total_seconds() for held in busy) if busy else None
+    return Chunk(owed, holders, seconds, until)
 
 
 async def record_accepted(
@@ -171,18 +193,25 @@ async def record_accepted(
     )
 
 
-async def mark_sent(session: AsyncSession, chunk: Chunk, pass_ids: Sequence[str]) -> None:
+async def mark_sent(session: AsyncSession, chunk: Chunk, pass_ids: Sequence[str], *, now: datetime) -> None:
     """All phones of these passes were told; what is wanted again meanwhile gets a job, as in `outbox`."""
     if not pass_ids:
         return
-    values = {"rows": [[pass_id, chunk.owed[pass_id].version] for pass_id in pass_ids]}
-    rows = await session.execute(_SENT[session.get_bind().dialect.name], values)
-    again = [(row.pass_id, APPLE) for row in rows if row.queued]
+    rows = [[pass_id, chunk.owed[pass_id].version] for pass_id in pass_ids]
+    values = {"rows": rows, "mine": chunk.leased_until, "now": now}
+    marked = await session.execute(_SENT[session.get_bind().dialect.name], values)
+    again = [(row.pass_id, APPLE) for row in marked if row.queued]
     await enqueue_updates(session, again, priority=kinds.LIVE)
 
 
-async def mark_failed(session: AsyncSession, pass_ids: Sequence[str], *, now: datetime) -> None:
+async def mark_failed(session: AsyncSession, chunk: Chunk, pass_ids: Sequence[str], *, now: datetime) -> None:
     """Some phones of these passes could not be told; the job comes back and reads the newest version."""
     if pass_ids:
-        values = {"rows": [[pass_id] for pass_id in pass_ids], "now": now}
+        values = {"rows": [[pass_id] for pass_id in pass_ids], "mine": chunk.leased_until, "now": now}
         await session.execute(_FAILED[session.get_bind().dialect.name], values)
+
+
+async def defer(session: AsyncSession, chunk: Chunk, pass_ids: Sequence[str], *, until: datetime) -> None:
+    """Give these back untold; the job of the caller comes back for them. A purchase does not wait for it."""
+    values = {"rows": [[pass_id] for pass_id in pass_ids], "mine": chunk.leased_until, "until": until}
+    await session.execute(_DEFER[session.get_bind().dialect.name], values)

@@ -22,6 +22,7 @@ UNINSTALLED = "uninstalled"
 CHANGED = "changed"  # details: because of what
 PUSH_ACCEPTED = "push_accepted"  # details: apns_id, device
 PUSH_REFUSED = "push_refused"  # details: reason
+PUSH_HELD_BACK = "push_held_back"  # a campaign's: notify (deferred | silent), why, until
 DEVICE_GONE = "device_gone"
 WEB_SILENT = "web_silent"  # a web card was changed without a push; details: why
 ASKED = "asked"  # a device asked what is new

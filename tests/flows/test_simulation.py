@@ -86,7 +86,7 @@ async def test_a_change_whose_job_is_not_in_its_transaction_is_caught(services, 
 
 
 async def test_an_outbox_that_takes_a_newer_change_for_sent_is_caught(services, monkeypatch):
-    async def mark_sent(session, taken):  # no compare-and-set: what came meanwhile counts as sent too
+    async def mark_sent(session, taken, *, now):  # no compare-and-set: what came meanwhile counts as sent too
         await session.execute(
             text("UPDATE updates SET sent_version = wanted_version, leased_until = NULL WHERE pass_id = :id"),
             {"id": taken.pass_id},

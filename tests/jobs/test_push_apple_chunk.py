@@ -10,6 +10,7 @@ from app.errors import TemporaryFailure
 from app.job_queue import kinds
 from app.jobs.push_apple import push_apple
 from app.jobs.push_apple_chunk import push_apple_chunk
+from app.members.models import Program
 from app.passes import outbox_chunk, trace, versions
 from app.passes.models import Registration, Update
 from tests.jobs.test_push_apple import install
@@ -168,7 +169,7 @@ async def test_a_change_that_comes_while_a_chunk_is_told_gets_a_job_of_its_own(s
         chunk = await outbox_chunk.take(session, [each.id for each in issued], now=NOON)
     await change(services, issued[:1])
     async with services.sessions.begin() as session:
-        await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed))
+        await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed), now=NOON)
 
     assert await owed(services) == [issued[0].id]
     assert (kinds.PUSH_APPLE, {"pass_id": issued[0].id}) in await jobs(services)
@@ -180,7 +181,7 @@ async def test_a_phone_that_registers_while_a_chunk_is_told_is_told_too(services
         chunk = await outbox_chunk.take(session, [each.id for each in issued], now=NOON)
     async with services.sessions.begin() as session:
         await install(session, issued[0], token(100), device="tablet")
-        await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed))
+        await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed), now=NOON)
 
     assert await owed(services) == [issued[0].id]
 
@@ -221,3 +222,84 @@ async def test_a_pass_on_no_phone_is_owed_nothing_more(services, world):
 
     assert await owed(services) == []
     assert world.apns.accepted == []
+
+
+async def test_a_worker_whose_lease_is_over_speaks_for_nobody(services, world, clock, issued):
+    await change(services, issued)
+    ids = [each.id for each in issued]
+    async with services.sessions.begin() as session:
+        late = await outbox_chunk.take(session, ids, now=NOON)
+    clock.tick(outbox_chunk.LEASE.total_seconds() + 1)
+    async with services.sessions.begin() as session:
+        over = await outbox_chunk.take(session, ids, now=clock())
+
+    async with services.sessions.begin() as session:
+        await outbox_chunk.mark_failed(session, late, ids, now=clock())
+        await outbox_chunk.mark_sent(session, late, ids, now=clock())
+        await outbox_chunk.defer(session, late, ids, until=clock())
+
+    async with services.sessions() as session:
+        rows = await session.execute(select(Update.leased_until, Update.attempts, Update.sent_version))
+        assert {tuple(row) for row in rows} == {(over.leased_until, 0, 1)}
+
+
+async def _set_rules(services, program_id, **rules):
+    async with services.sessions.begin() as session:
+        program = await session.get_one(Program, program_id)
+        for name, value in rules.items():
+            setattr(program, name, value)
+
+
+async def test_in_quiet_hours_a_campaign_waits_for_the_morning_and_a_purchase_does_not(
+    services, world, clock, issued
+):
+    await _set_rules(services, issued[0].program_id, time_zone="Europe/Moscow", quiet_hours="14:00-16:00")
+    await change(services, issued)  # NOON is 15:00 in Moscow
+    for _ in range(2):
+        with pytest.raises(TemporaryFailure, match="may not ring") as failure:
+            await run_chunks(services)
+    assert failure.value.retry_after_seconds == 3600
+    assert told(world) == []
+    assert len(await owed(services)) == PASSES
+    async with services.sessions() as session:
+        held = [each for each in await trace.story(session, issued[1].id) if each.kind == "push_held_back"]
+    assert [(each.version, each.details["why"]) for each in held] == [(2, "quiet_hours")]
+
+    await change(services, issued[:1], priority=kinds.LIVE)
+    await push_apple(services, {"pass_id": issued[0].id})
+    assert told(world) == [token(0)]
+
+    clock.tick(3600)
+    await run_chunks(services)
+    assert told(world) == [token(number) for number in range(PASSES)]
+    assert await owed(services) == []
+
+
+async def test_no_more_campaigns_ring_than_the_programme_allows(services, world, clock, issued):
+    await _set_rules(services, issued[0].program_id, campaign_rings_per_day=1)
+    world.apns.refuse(token(1), "ServiceUnavailable", times=5)
+    await change(services, issued)
+    with pytest.raises(TemporaryFailure, match="503"):
+        await run_chunks(services)
+    await run_chunks(services)  # a try of what failed is no second ring
+    assert told(world) == [token(number) for number in range(PASSES)]
+
+    clock.tick(3600)
+    await change(services, issued[:2])
+    with pytest.raises(TemporaryFailure, match="may not ring") as failure:
+        await run_chunks(services)
+    assert failure.value.retry_after_seconds == 23 * 3600
+    assert len(told(world)) == PASSES
+
+    clock.tick(23 * 3600)
+    await run_chunks(services)
+    assert len(told(world)) == PASSES + 2
+
+
+async def test_where_no_campaign_may_ring_the_phone_is_left_to_ask_by_itself(services, world, issued):
+    await _set_rules(services, issued[0].program_id, campaign_rings_per_day=0)
+    await change(services, issued)
+    await run_chunks(services)
+
+    assert told(world) == []
+    assert await owed(services) == []

@@ -164,7 +164,7 @@ async def tell_everyone(session, card):
 
 async def tell(session, taken):
     await record(session, taken, PushResult(PushOutcome.ACCEPTED, apns_id="A-1"))
-    await outbox.mark_sent(session, taken)
+    await outbox.mark_sent(session, taken, now=NOON)
 
 
 async def record(session, taken, result, failure=""):

@@ -140,7 +140,8 @@ async def test_what_one_wallet_was_told_the_other_is_still_owed(session):
     await owe_google(session, issued)
     await versions.mark_changed(session, issued.program_id, [issued.id], because=BECAUSE, now=NOON)
 
-    await outbox.mark_sent(session, await outbox.take(session, issued.id, APPLE, now=NOON))
+    taken = await outbox.take(session, issued.id, APPLE, now=NOON)
+    await outbox.mark_sent(session, taken, now=NOON)
 
     assert await outbox.take(session, issued.id, APPLE, now=NOON) is outbox.Idle.NOTHING_OWED
     assert (await outbox.take(session, issued.id, GOOGLE, now=NOON)).version == 2
@@ -165,7 +166,7 @@ async def test_a_change_during_a_push_is_pushed_again_at_once(sessions):
 
     await change(sessions, issued)
     async with sessions.begin() as session:
-        await outbox.mark_sent(session, taken)
+        await outbox.mark_sent(session, taken, now=NOON)
 
     async with sessions.begin() as session:
         again = await outbox.take(session, issued.id, APPLE, now=NOON)
@@ -184,7 +185,7 @@ async def test_a_pass_is_taken_by_one_worker_at_a_time(sessions):
     takes = await asyncio.gather(*(take() for _ in range(5)))
 
     assert sum(isinstance(each, outbox.Taken) for each in takes) == 1
-    busy = [each.seconds for each in takes if isinstance(each, outbox.Busy)]
+    busy = [each.seconds for each in takes if isinstance(each, outbox.Later)]
     assert busy == [outbox.LEASE.total_seconds()] * 4
 
 
@@ -207,7 +208,7 @@ async def test_what_was_sent_is_not_owed_any_more(sessions):
     await change(sessions, issued)
     async with sessions.begin() as session:
         taken = await outbox.take(session, issued.id, APPLE, now=NOON)
-        await outbox.mark_sent(session, taken)
+        await outbox.mark_sent(session, taken, now=NOON)
 
     async with sessions.begin() as session:
         assert await outbox.take(session, issued.id, APPLE, now=NOON) is outbox.Idle.NOTHING_OWED
@@ -251,7 +252,7 @@ async def test_concurrent_changes_and_sends_leave_nothing_owed(sessions):
             if isinstance(taken, outbox.Taken):
                 await asyncio.sleep(0)
                 async with sessions.begin() as session:
-                    await outbox.mark_sent(session, taken)
+                    await outbox.mark_sent(session, taken, now=NOON)
                 sent.append(taken.version)
             await asyncio.sleep(0)
 
@@ -265,3 +266,47 @@ async def test_concurrent_changes_and_sends_leave_nothing_owed(sessions):
         owed = (await session.scalars(select(Update))).one()
         kinds = (await session.scalars(select(TraceEvent.kind).where(TraceEvent.kind == "changed"))).all()
     assert (owed.wanted_version, owed.sent_version, len(kinds)) == (31, 31, 30)
+
+
+async def test_a_worker_whose_lease_is_over_speaks_for_nobody(sessions):
+    async with sessions.begin() as session:
+        issued = await make_issued(session)
+    await change(sessions, issued)
+    later = NOON + outbox.LEASE + timedelta(seconds=1)
+    async with sessions.begin() as session:
+        late = await outbox.take(session, issued.id, APPLE, now=NOON)
+    async with sessions.begin() as session:
+        over = await outbox.take(session, issued.id, APPLE, now=later)
+
+    async with sessions.begin() as session:
+        await outbox.mark_failed(session, late, now=later)
+        await outbox.mark_sent(session, late, now=later)
+        await outbox.mark_refused(session, late, for_good=True, now=later)
+
+    async with sessions.begin() as session:
+        held = await session.get_one(Update, (issued.id, APPLE))
+        assert (held.leased_until, held.attempts, held.sent_version) == (over.leased_until, 0, 1)
+        await outbox.mark_sent(session, over, now=later)
+    async with sessions.begin() as session:
+        assert await outbox.take(session, issued.id, APPLE, now=later) is outbox.Idle.NOTHING_OWED
+
+
+async def test_a_wallet_that_was_told_a_moment_ago_is_told_once_of_all_that_follows(sessions):
+    gap = timedelta(seconds=3)
+    async with sessions.begin() as session:
+        issued = await make_issued(session)
+    await change(sessions, issued)
+    async with sessions.begin() as session:
+        taken = await outbox.take(session, issued.id, APPLE, gap=gap, now=NOON)
+        await outbox.mark_sent(session, taken, now=NOON)
+
+    for _ in range(2):
+        await change(sessions, issued)
+    async with sessions.begin() as session:
+        waits = await outbox.take(session, issued.id, APPLE, gap=gap, now=NOON + timedelta(seconds=1))
+    assert isinstance(waits, outbox.Later)
+    assert waits.seconds == 2
+
+    async with sessions.begin() as session:
+        taken = await outbox.take(session, issued.id, APPLE, gap=gap, now=NOON + gap)
+    assert taken.version == 4
