@@ -11,14 +11,12 @@ from sqlalchemy.orm import aliased
 
 from app.campaigns.definition import REST, Definition
 from app.campaigns.models import Campaign, Recipient
+from app.campaigns.notifications import notifications_of
 from app.campaigns.recipients import Freezing
 from app.campaigns.statistics import detectable
 from app.campaigns.wording import is_fixed, render, warnings_of
 from app.channels.sms import segments as sms
 from app.members.models import Member, Message
-from app.passes import budget
-from app.passes.models import Pass, Ring
-from app.passes.versions import GOOGLE
 from app.points.models import Entry
 
 PUSHES_PER_SECOND = 500  # what one worker tells Apple, with room to spare: docs/measurements.md
@@ -44,7 +42,7 @@ async def totals_of(session: AsyncSession, freezing: Freezing) -> dict[str, Any]
         "left_out": _left_out(counted),
         "points": _points(definition, counted),
         "sms": await _sms(session, freezing, counted),
-        "notifications": await _notifications(session, freezing, counted),
+        "notifications": await notifications_of(session, freezing),
         "conflicts": await _conflicts(session, freezing),
         "duration_seconds": _duration(definition, counted),
         "warnings": [asdict(each) for each in warnings_of(definition, freezing.program, sample or {})],
@@ -94,46 +92,6 @@ def _points(definition: Definition, counted: _Counts) -> int:
         elif state == "planned":
             total += count * definition.points_of(variant)
     return total
-
-
-async def _notifications(
-    session: AsyncSession, freezing: Freezing, counted: _Counts
-) -> dict[str, dict[str, int]]:
-    """By wallet, how many are told by a notification, and how many silently: Google's day is full.
-
-    The campaign's own quiet hours defer all of it, and stand in the plan's times.
-    """
-    rings: Counter[str] = Counter()
-    for (wallet, _, route, _, state, _), count in counted.items():
-        if route == "wallet" and state == "planned":
-            rings[wallet] += count
-    full = await _full_at_google(session, freezing) if rings["google"] + rings["both"] else 0
-    found = {wallet: {"rings": count, "silent": 0, "deferred": 0} for wallet, count in sorted(rings.items())}
-    if full:
-        found["google"] = {"rings": max(0, rings["google"] - full), "silent": full, "deferred": 0}
-    return found
-
-
-async def _full_at_google(session: AsyncSession, freezing: Freezing) -> int:
-    """The planned recipients on Google alone whose pass has had what a campaign may take of the day."""
-    full = (
-        select(Ring.pass_id)
-        .where(Ring.wallet == GOOGLE, Ring.cause == "field", Ring.at > freezing.now - budget.DAY)
-        .group_by(Ring.pass_id)
-        .having(func.count() >= budget.GOOGLE_PER_DAY - budget.LEFT_TO_PURCHASES)
-    )
-    members = select(Pass.member_id).where(Pass.id.in_(full))
-    query = (
-        select(func.count())
-        .select_from(Recipient)
-        .where(
-            Recipient.plan_id == freezing.plan_id,
-            Recipient.state == "planned",
-            Recipient.wallet == "google",
-            Recipient.member_id.in_(members),
-        )
-    )
-    return await session.scalar(query) or 0
 
 
 def _duration(definition: Definition, counted: _Counts) -> int:

@@ -12,7 +12,7 @@ from app.campaigns.definition import InvalidDefinition, parse
 from app.campaigns.export import as_csv, row_of
 from app.campaigns.models import Plan, Recipient
 from app.campaigns.segments import UnknownSegment
-from app.members.models import Message
+from app.members.models import Message, Program
 from app.passes.models import GoogleObject, Pass, Ring
 from tests.make import NOON
 
@@ -144,7 +144,7 @@ async def test_cards_at_google_are_counted_with_what_their_day_still_allows(mark
                     Ring(
                         pass_id=held.id,
                         wallet="google",
-                        cause="field",
+                        cause="message",
                         key=str(number),
                         program_id=marketing.program.id,
                         purpose="live",
@@ -159,6 +159,41 @@ async def test_cards_at_google_are_counted_with_what_their_day_still_allows(mark
         "apple": {"rings": 1, "silent": 0, "deferred": 0},
         "google": {"rings": 1, "silent": 1, "deferred": 0},
     }
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (
+            {"quiet_hours": "14:00-16:00", "time_zone": "Europe/Moscow"},
+            {"rings": 0, "silent": 0, "deferred": 2},
+        ),
+        ({"campaign_rings_per_day": 1}, {"rings": 1, "silent": 0, "deferred": 1}),
+        ({"campaign_rings_per_day": 0}, {"rings": 0, "silent": 2, "deferred": 0}),
+    ],
+)
+async def test_what_the_programmes_rules_keep_from_ringing_is_said_beforehand(marketing, rules, expected):
+    rung, _ = [await marketing.member() for _ in range(2)]
+    async with marketing.sessions.begin() as session:
+        program = await session.get_one(Program, marketing.program.id)
+        for name, value in rules.items():
+            setattr(program, name, value)
+        held = (await session.scalars(select(Pass).where(Pass.member_id == rung.id))).one()
+        session.add(
+            Ring(
+                pass_id=held.id,
+                wallet="apple",
+                cause="field",
+                key="v2",
+                program_id=program.id,
+                purpose="campaign",
+                at=NOON,
+            )
+        )
+
+    made = await marketing.plan(NEWS)
+
+    assert made.totals["notifications"] == {"apple": expected}
 
 
 async def test_sms_are_counted_in_parts_at_the_price_they_have_had(marketing):

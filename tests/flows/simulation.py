@@ -16,10 +16,13 @@ from typing import Any
 from sqlalchemy import select, text
 
 from app.errors import TemporaryFailure
+from app.job_queue import kinds
 from app.jobs.push_apple import push_apple
+from app.jobs.push_apple_chunk import push_apple_chunk
 from app.members.models import Account, Program
-from app.passes import devices, issue
+from app.passes import devices, issue, outbox
 from app.passes.models import Pass
+from app.passes.versions import APPLE
 from app.points import ledger
 from app.points.models import Entry
 from app.wallets.apple.push import PushOutcome, PushResult
@@ -29,6 +32,12 @@ from tests.make import NOON, make_account, make_member, make_program
 ACCOUNTS, CRMS, EVENTS, WORKERS = 3, 2, 4, 2
 TURNS_MAX = 5000
 SKEWS = (0, 0, 0, -5, 5)  # seconds a worker's clock is wrong
+HUNG_FOR = outbox.LEASE + timedelta(seconds=15)  # longer than any lease, whoever's clock it is
+SILENCE = timedelta(minutes=30)
+
+_HANDLERS = {kinds.PUSH_APPLE: push_apple, kinds.PUSH_APPLE_CHUNK: push_apple_chunk}
+_JOBS = text("SELECT id, entrypoint, payload FROM pgqueuer WHERE entrypoint LIKE 'push_apple%' ORDER BY id")
+_DONE = text("DELETE FROM pgqueuer WHERE id = :id")
 
 
 class Crash(Exception):
@@ -43,6 +52,7 @@ class Faults:
     lost_answer: float = 0.2
     crash: float = 0.1
     push_fails: float = 0.3
+    hang: float = 0.03  # the worker stands still, loses job and lease, and goes on as if nothing had been
     earn: Callable[..., Awaitable[object]] = ledger.earn
 
 
@@ -90,6 +100,24 @@ class Turns:
             task.result()
 
 
+@dataclass(frozen=True)
+class _Pushers:
+    """The push services, as the worker of one job knows them."""
+
+    town: "Town"
+    job_id: int
+
+    async def notify(self, target: Any) -> PushResult:
+        return await self.town.notify(target.push_token, self.job_id)
+
+    async def notify_many(self, _service: str, push_tokens: list[str], done: Callable[..., None]) -> None:
+        for push_token in push_tokens:
+            try:
+                done(push_token, await self.town.notify(push_token, self.job_id))
+            except TemporaryFailure as failure:
+                done(push_token, failure)
+
+
 class Town:
     """One story."""
 
@@ -102,6 +130,7 @@ class Town:
         self.claimed: set[int] = set()  # jobs that a living worker runs
         self.open_crms = CRMS
         self.is_calm = False
+        self.has_hung = False
 
     def happens(self, share: float) -> bool:
         return not self.is_calm and self.chance.random() < share
@@ -173,16 +202,17 @@ class Town:
             await self.turns.turn()
             jobs = await self._jobs()
             if not jobs:
-                if self.open_crms == 0 and not self.claimed:
+                if self.open_crms == 0 and not self.claimed and not await self._sweep():
                     return
                 continue
             self.is_calm = self.open_crms == 0 and self.chance.random() < 0.5
-            id_, payload = self.chance.choice(jobs)
+            id_, kind, payload = self.chance.choice(jobs)
             self.claimed.add(id_)
             skew = timedelta(seconds=self.chance.choice(SKEWS))
-            services = replace(self.services, pushers=self, clock=lambda skew=skew: self.turns.now + skew)
+            pushers = _Pushers(self, id_)
+            services = replace(self.services, pushers=pushers, clock=lambda skew=skew: self.turns.now + skew)
             try:
-                await push_apple(services, json.loads(payload))
+                await _HANDLERS[kind](services, json.loads(payload))
                 if self.happens(self.faults.crash):
                     raise Crash
             except (Crash, TemporaryFailure):
@@ -190,23 +220,39 @@ class Town:
             finally:
                 self.claimed.discard(id_)
             async with self.services.sessions.begin() as session:
-                await session.execute(text("DELETE FROM pgqueuer WHERE id = :id"), {"id": id_})
+                await session.execute(_DONE, {"id": id_})
 
-    async def _jobs(self) -> list[tuple[int, bytes]]:
+    async def _jobs(self) -> list[tuple[int, str, bytes]]:
         async with self.services.sessions() as session:
-            rows = await session.execute(
-                text("SELECT id, payload FROM pgqueuer WHERE entrypoint = 'push_apple' ORDER BY id")
-            )
-            return [(row.id, bytes(row.payload)) for row in rows if row.id not in self.claimed]
+            rows = await session.execute(_JOBS)
+            free = [row for row in rows if row.id not in self.claimed]
+            return [(row.id, row.entrypoint, bytes(row.payload)) for row in free]
 
-    async def notify(self, target: Any) -> PushResult:
+    async def _sweep(self) -> int:
+        """Half an hour later: a worker that hung may have ended the job that another had taken over.
+
+        Nothing else may need the sweep, or it would hide a job that was never written.
+        """
+        if not self.has_hung:
+            return 0
+        async with self.services.sessions.begin() as session:
+            later = self.turns.now + SILENCE + timedelta(minutes=1)
+            return await outbox.sweep(session, APPLE, silent_for=SILENCE, limit=100, now=later)
+
+    async def notify(self, push_token: str, job_id: int) -> PushResult:
         """Apple and the phone behind it, in the place of the push services."""
         await self.turns.turn()
+        if self.happens(self.faults.hang):
+            self.has_hung = True
+            self.claimed.discard(job_id)  # without a heartbeat of its worker, the engine hands it on
+            over = self.turns.now + HUNG_FOR
+            while self.turns.now < over:
+                await self.turns.turn()
         if self.happens(self.faults.crash):
             raise Crash
         if self.happens(self.faults.push_fails):
             raise TemporaryFailure("busy")
-        await self._fetch(self.phones[target.push_token])
+        await self._fetch(self.phones[push_token])
         await self.turns.turn()
         if self.happens(self.faults.crash):
             raise Crash
