@@ -11,6 +11,7 @@ from app.cli.campaigns import campaign_app
 from app.cli.database import migrate
 from app.cli.demo import demo_command
 from app.cli.doctor import doctor_command
+from app.cli.google import google_app
 from app.cli.inbox import inbox_app, source_app
 from app.cli.jobs import jobs_app
 from app.cli.openapi import openapi
@@ -53,6 +54,7 @@ app.add_typer(key_app, name="key")
 app.add_typer(account_app, name="account")
 app.add_typer(pass_app, name="pass")
 app.add_typer(campaign_app, name="campaign")
+app.add_typer(google_app, name="google")
 app.add_typer(template_app, name="template")
 app.add_typer(settings_app, name="settings")
 app.command("migrate")(migrate)

@@ -5,6 +5,7 @@ PUSH_APPLE_CHUNK = "push_apple_chunk"  # pass_ids, joined by commas: the same fo
 UPDATE_GOOGLE = "update_google"  # pass_id: bring Google's object of a pass to its newest version
 UPDATE_GOOGLE_BULK = "update_google_bulk"  # the same for a campaign: it has seats of its own to wait in
 PUSH_WEB = "push_web"  # pass_id: tell the browsers that keep the web card of a pass
+CLASS_MESSAGE = "class_message"  # message_id: tell everybody who holds a pass of a class at Google
 CHECK_GOOGLE = "check_google"  # pass_id: ask Google whether anybody holds it
 SEND_MESSAGE = "send_message"  # message_id: hand an SMS or e-mail to its provider
 SEND_WEBHOOK = "send_webhook"  # delivery_id: try one delivery to an endpoint

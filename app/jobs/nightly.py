@@ -16,7 +16,7 @@ from app.inbox.handle import forget_handled
 from app.job_queue import JsonScalar, enqueue, kinds
 from app.jobs import google_watching, retention, update_google
 from app.members import idempotency
-from app.passes import budget, google_callbacks
+from app.passes import budget, google_callbacks, scans
 from app.passes.models import DeviceLog
 from app.points import expire, tiers
 from app.points.reconcile import reconcile as prove
@@ -87,6 +87,7 @@ async def prune(services: Services) -> None:
         await forget_handled(session, now=now)
         await budget.forget_old(session, now=now)
         await google_callbacks.forget_old(session, now=now)
+        await scans.forget_old(session, now=now)
         await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)
         await session.execute(delete(DeviceLog).where(DeviceLog.at < now - DEVICE_LOG_KEPT))
 

@@ -4,6 +4,7 @@ from functools import partial
 
 from app.job_queue import Cron, Registered, kinds
 from app.jobs import (
+    class_messages,
     google_watching,
     handle_inbound,
     nightly,
@@ -39,6 +40,9 @@ def handlers(services: Services) -> dict[str, Registered]:
             concurrency_limit=update_google.SEATS,
         ),
         kinds.PUSH_WEB: Registered(partial(push_web.push_web, services), push_web.RETRY),
+        kinds.CLASS_MESSAGE: Registered(
+            partial(class_messages.send_class_message, services), class_messages.RETRY
+        ),
         kinds.CHECK_GOOGLE: Registered(
             partial(google_watching.check_holders, services), google_watching.RETRY, concurrency_limit=4
         ),

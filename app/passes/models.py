@@ -164,6 +164,47 @@ class GoogleObject(Base):
     __table_args__ = (Index("ix_google_objects_class_id", "class_id"),)
 
 
+class UsedCode(Base):
+    """A code of a rotating barcode that a till has accepted: it is good for one time."""
+
+    __tablename__ = "used_codes"
+
+    pass_id: Mapped[str] = mapped_column(ForeignKey("passes.id"), primary_key=True)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # the period it was made in
+    at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_used_codes_at", "at"),)
+
+
+class ClassMessage(Base):
+    """A message to everybody who holds a pass of one class in Google Wallet."""
+
+    __tablename__ = "class_messages"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)  # Google's id of it too
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    class_id: Mapped[str] = mapped_column(String(255))
+    resource: Mapped[str] = mapped_column(String(32))  # loyaltyClass | offerClass | ...
+    header: Mapped[str] = mapped_column(String(60))
+    language: Mapped[str] = mapped_column(String(8))  # of the text for phones in none of the others
+    texts: Mapped[dict[str, Any]]  # by language
+    asks_to_ring: Mapped[bool]
+    shown_until: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(8), default="queued")  # queued | sent | refused
+    notify: Mapped[str] = mapped_column(String(8), default="")  # rings | silent, once it is sent
+    why: Mapped[str] = mapped_column(String(400), default="")  # why silent, deferred or refused
+    holders: Mapped[int | None]  # passes that somebody held when it was sent
+    by: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_class_messages_class_id", "class_id", "sent_at"),
+        Index("ix_class_messages_program_id", "program_id", "id"),
+        CheckConstraint("state IN ('queued', 'sent', 'refused')", name="state_known"),
+    )
+
+
 class GoogleKeys(Base):
     """The keys Google signs its callbacks with, as it published them. One row."""
 

@@ -19,6 +19,7 @@ from app.crm import BadSourceSettings
 from app.deals import reconciliation
 from app.inbox import handle, sources
 from app.members import api_keys, people, resending
+from app.passes import class_messages, scans
 from app.passes.issue import UnknownLink, UnknownPass
 from app.points import amounts, refusals
 from app.web.database_errors import CANNOT_CONNECT, was_away, was_busy
@@ -43,6 +44,11 @@ TABLE: dict[type[Exception], tuple[int, str]] = {
     people.CardNumberTaken: (409, "card_number_taken"),
     people.ExternalIdTaken: (409, "external_id_taken"),
     resending.UnknownMessage: (404, "unknown_message"),
+    scans.UnknownCard: (404, "unknown_card"),
+    scans.WrongCode: (409, "wrong_code"),
+    scans.CodeUsed: (409, "code_used"),
+    class_messages.UnknownClassMessage: (404, "unknown_class_message"),
+    class_messages.NoClass: (409, "no_class"),
     resending.NotResendable: (409, "not_resendable"),
     resending.MayArriveTwice: (409, "may_arrive_twice"),
     conditions.InvalidCondition: (422, "invalid_condition"),

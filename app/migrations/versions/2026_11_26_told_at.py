@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
+import app.db
+
 revision: str = "2026_11_26_told_at"
 down_revision: str | None = "2026_11_25_campaign_rules"
 branch_labels: str | Sequence[str] | None = None
@@ -12,7 +14,7 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    op.add_column("updates", sa.Column("told_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("updates", sa.Column("told_at", app.db.UtcDateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:

@@ -25,8 +25,18 @@ from app.inbox.reasons import Reason
 from app.members import api_keys, messages, people
 from app.members.api_keys import SCOPES
 from app.members.models import Account, ExternalId, Member, Message, Program, Tier
-from app.passes import devices, issue
-from app.passes.models import DeviceLog, Pass, PassLink, Registration, TraceEvent, Update
+from app.passes import class_messages, devices, issue
+from app.passes.class_messages import Wording
+from app.passes.models import (
+    ClassMessage,
+    DeviceLog,
+    GoogleClass,
+    Pass,
+    PassLink,
+    Registration,
+    TraceEvent,
+    Update,
+)
 from app.points import ledger
 from app.points.models import Entry, Lot
 from app.web.api.openapi import document
@@ -50,6 +60,7 @@ TABLES: tuple[type[Any], ...] = (
     Source,
     InboundEvent,
     Reconciliation,
+    ClassMessage,
 )
 
 ASKED_BY_POST = ("check_card",)  # changes nothing: whom it asks about is too personal for an address
@@ -94,6 +105,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "adjust_points": [{"person": {"phone": "{phone}"}, "points": 5, "reference": "visit:1"}],
     "put_deal": [{"person": {"phone": "{phone}"}, "amount": "500.00", "outcome": "won"}],
     "check_card": [{"person": {"phone": "{phone}"}, "amount": "500.00"}],
+    "scan_card": [{"value": "{card_number}"}],
+    "create_class_message": [{"texts": {"ru": "Какао бесплатно", "en": "Free cocoa"}}],
     "add_endpoint": [{"url": "https://example.com/in"}],
     "change_endpoint": [{"description": "CRM"}],
     "acknowledge_events": [{"event_ids": ["evt_1"]}],
@@ -220,6 +233,14 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
             now=NOON,
         )
         told = await endpoints.try_out(session, endpoint, now=NOON)
+        session.add(
+            GoogleClass(
+                class_id=f"1.{program.slug}", program_id=program.id, resource="loyaltyClass", body_hash="x"
+            )
+        )
+        [told_all] = await class_messages.create(
+            session, program, Wording({program.language: "News"}), template=None, by="test", now=NOON
+        )
         session.add(DeviceLog(id=new_id("log"), line=f"no answer for {held.serial_number}", at=NOON))
         _, key = await api_keys.create_key(session, program.id, name="till", scopes=["*"], now=NOON)
     names = {
@@ -242,6 +263,7 @@ async def _twin(sessions: Sessions, phone: str) -> Twin:
         "event_id": delivered,
         "endpoint_id": endpoint.id,
         "delivery_id": told.id,
+        "class_message_id": told_all.id,
     }
     return Twin(program.id, key, names)
 
