@@ -22,6 +22,7 @@ GOOGLE_CALLBACKS = Counter(
 GOOGLE_UNANNOUNCED = Gauge(
     "passbell_google_unannounced", "Passes held by Google's word whose save no callback announced"
 )
+GOOGLE_REFUSED = Gauge("passbell_google_refused", "Passes whose newest version Google does not take")
 DATABASE_UP = Gauge("passbell_database_up", "1 when the database answered this reading")
 JOBS = Gauge("passbell_jobs", "Jobs in the queue", ["kind", "state"])
 PASSES_BEHIND = Gauge("passbell_passes_behind", "Passes whose wallet is owed a newer version")

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import TemporaryFailure
-from app.jobs.google_turns import Lane, Turns
+from app.jobs.class_messages import send_class_message
 from app.jobs.update_google import RETRY, SEATS, update_google
 from app.members.models import Program
-from app.passes import google_objects
+from app.passes import class_messages, google_objects
+from app.passes.class_messages import Wording
 from app.passes.content import google_program
 from app.passes.models import GoogleClass, GoogleObject, Update
 from app.passes.versions import GOOGLE
@@ -39,8 +40,8 @@ START = datetime(2030, 6, 3, 12, 0, tzinfo=UTC)
 PURCHASE_EVERY_SECONDS = 5.0
 
 
-async def prepare(services: Services, world: World, passes: int) -> tuple[Crowd, str]:
-    """Passes that Google has at version 1 and is owed at version 2; and the class they are of."""
+async def prepare(services: Services, world: World, passes: int) -> Crowd:
+    """Passes that Google has at version 1 and is owed at version 2."""
     wallet = services.google
     assert wallet is not None
     async with services.sessions.begin() as session:
@@ -85,7 +86,7 @@ async def prepare(services: Services, world: World, passes: int) -> tuple[Crowd,
                     touched_at=START,
                 )
             )
-    return crowd, class_id
+    return crowd
 
 
 async def bring(services: Services, pass_id: str, *, is_bulk: bool) -> int:
@@ -135,12 +136,15 @@ async def measure(
     return urgent, (ended - START).total_seconds()
 
 
-async def announce(services: Services, class_id: str) -> None:
+async def announce(services: Services, crowd: Crowd) -> None:
     """A message to all holders of a class: one call."""
-    assert services.google_api is not None
-    message = {"id": "news", "header": "News", "body": "Double points", "messageType": "TEXT_AND_NOTIFY"}
-    async with Turns(services, Lane.CAMPAIGN).one():
-        await services.google_api.add_message("loyaltyClass", class_id, message)
+    async with services.sessions.begin() as session:
+        program = await session.get_one(Program, crowd.program.id)
+        texts = {program.language: "Double points"}
+        [message] = await class_messages.create(
+            session, program, Wording(texts), template=None, by="bench", now=services.clock()
+        )
+    await send_class_message(services, {"message_id": message.id})
 
 
 async def run(passes: int, database: str, seats: int) -> dict[str, Any]:
@@ -153,13 +157,13 @@ async def run(passes: int, database: str, seats: int) -> dict[str, Any]:
             async with open_services(
                 Settings.model_validate(settings), clock=virtual.clock, sleep=virtual.sleep
             ) as services:
-                crowd, class_id = await prepare(services, world, passes)
+                crowd = await prepare(services, world, passes)
                 begun, calls = time.perf_counter(), len(world.google.calls)
                 urgent, seconds = await measure(services, virtual, crowd, seats)
                 sent, refused = len(world.google.calls) - calls, world.google.quota.refused
                 account = world.google.account("everybody")
                 rang, before = len(account.notifications), len(world.google.calls)
-                await virtual.run(lambda: announce(services, class_id))
+                await virtual.run(lambda: announce(services, crowd))
                 return {
                     "benchmark": "google",
                     "database": database,

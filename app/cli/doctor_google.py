@@ -3,17 +3,23 @@
 import asyncio
 
 import httpx2
+from sqlalchemy.exc import DBAPIError
 
+from app.clock import utc_now
+from app.db import open_read_engine, open_sessions
 from app.errors import PermanentFailure, TemporaryFailure
+from app.passes import google_callbacks, google_objects
 from app.settings import Settings
 from app.wallets.apple.certificates import Finding
 from app.wallets.google.api import GoogleApi
 from app.wallets.google.errors import IssuerRefused
 from app.wallets.google.images import HostedImages, pictures_of
 from app.wallets.google.service_account import BadServiceAccount, ServiceAccount, load_service_account
+from app.wallets.google.wallet import CALLBACK_PATH
 from app.wallets.templates import load_templates
 
 _SECONDS = 10.0
+MANY_UNANNOUNCED = 3  # one or two may have been lost: callbacks are best effort
 
 
 def examine_google(settings: Settings) -> list[Finding]:
@@ -44,7 +50,36 @@ async def _examine(settings: Settings, issuer: str, account: ServiceAccount) -> 
     finally:
         await api.close()
     found = Finding("ok", "google_access", f"{account.email} may act for Google Wallet issuer {name}.")
-    return [found, *await _pictures(settings)]
+    return [found, *await _pictures(settings), *await _evidence(settings)]
+
+
+async def _evidence(settings: Settings) -> list[Finding]:
+    """What our own books say: passes Google does not take, and saves that no callback told of."""
+    engine = open_read_engine(settings.database_url)
+    try:
+        async with open_sessions(engine)() as session:
+            unannounced = await google_callbacks.unannounced(session, now=utc_now())
+            refused, reason = await google_objects.refused(session)
+    except DBAPIError as error:
+        words = f"The database could not be read ({type(error.orig).__name__}): run `passbell migrate` first."
+        return [Finding("warning", "google_books", words)]
+    finally:
+        await engine.dispose()
+    found: list[Finding] = []
+    if refused:
+        words = (
+            f"Google does not take the newest version of {refused} passes, the last because: {reason}. "
+            "Mend the cause, then run `passbell jobs requeue`."
+        )
+        found.append(Finding("error", "google_refused", words))
+    if unannounced >= MANY_UNANNOUNCED:
+        words = (
+            f"{unannounced} passes are held though no callback ever said so: Google's calls do not reach "
+            f"{settings.public_url}{CALLBACK_PATH}. Is it reachable from outside, and does robots.txt let "
+            "Googlebot in?"
+        )
+        found.append(Finding("warning", "google_callbacks_silent", words))
+    return found
 
 
 def _refused(issuer: str, account: ServiceAccount, refusal: IssuerRefused) -> Finding:

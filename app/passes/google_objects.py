@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import and_, exists, nulls_first, or_, select, update
+from sqlalchemy import and_, exists, func, nulls_first, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import oldest_id, upsert
@@ -244,3 +244,15 @@ async def unasked(session: AsyncSession, *, limit: int) -> Sequence[str]:
     """The passes of which Google was asked longest ago, or never."""
     oldest = nulls_first(GoogleObject.checked_at.asc())
     return (await session.scalars(select(GoogleObject.pass_id).order_by(oldest).limit(limit))).all()
+
+
+async def refused(session: AsyncSession) -> tuple[int, str]:
+    """How many passes Google does not take as they are now, and why it did not take the newest of them."""
+    count = await session.scalar(select(func.count()).where(GoogleObject.refusal != "")) or 0
+    newest = (
+        select(GoogleObject.refusal)
+        .where(GoogleObject.refusal != "")
+        .order_by(GoogleObject.pass_id.desc())
+        .limit(1)
+    )
+    return count, (await session.scalar(newest) or "").rstrip(".")

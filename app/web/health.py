@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import job_queue, metrics, migrations
 from app.db import DATABASE_AWAY
-from app.passes import google_callbacks
+from app.passes import google_callbacks, google_objects
 from app.passes.models import Update
 from app.wallets.apple import certificates
 from app.wallets.apple.push import PushService
@@ -129,5 +129,6 @@ async def _measure_database(session: AsyncSession, now: datetime) -> None:
     for each in jobs:
         metrics.JOBS.labels(each.kind, each.state).set(each.count)
     metrics.GOOGLE_UNANNOUNCED.set(await google_callbacks.unannounced(session, now=now))
+    metrics.GOOGLE_REFUSED.set((await google_objects.refused(session))[0])
     metrics.PASSES_BEHIND.set(behind)
     metrics.OLDEST_OWED_SECONDS.set((now - oldest).total_seconds() if oldest else 0)

@@ -1,6 +1,7 @@
 """What `passbell doctor` says of Google Wallet, asked of the simulator on a real socket."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from starlette.applications import Starlette
@@ -8,14 +9,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.cli.doctor_google import examine_google
+from app.clock import utc_now
+from app.passes.models import GoogleObject
 from app.settings import Settings
 from app.simulators.google_wallet import ISSUER_ID, GoogleWalletSimulator, running
 from app.simulators.serving import serve
 from tests.google import EMAIL, key_pair, write_account
+from tests.make import NOON, make_account, make_issued, make_program
 
 
 @pytest.fixture
-async def asked(tmp_path):
+async def asked(tmp_path, database_url):
     """The simulator, and a function that gives doctor's (level, code) for some settings."""
     simulator = GoogleWalletSimulator({EMAIL: key_pair().public})
     pictures = Starlette(routes=[Route("/images/{name}", lambda _: Response(b"png", media_type="image/png"))])
@@ -25,6 +29,7 @@ async def asked(tmp_path):
             "google_service_account_path": write_account(tmp_path, url),
             "google_api_url": url,
             "public_url": public_url,
+            "database_url": database_url,
         }
 
         async def ask(**changes):
@@ -66,3 +71,44 @@ async def test_a_picture_that_google_could_not_fetch_is_an_error(asked):
 
 async def test_a_google_that_does_not_answer_is_a_warning(asked):
     assert await asked[1](google_api_url="http://127.0.0.1:9") == [("warning", "google_unreachable")]
+
+
+async def _hold(sessions, count, **fields):
+    """Passes that Google has and somebody holds."""
+    async with sessions.begin() as session:
+        program = await make_program(session)
+        for _ in range(count):
+            held = await make_issued(session, await make_account(session, program))
+            known = GoogleObject(
+                pass_id=held.id,
+                program_id=program.id,
+                object_id=f"1.{held.id}",
+                class_id="1.coffee",
+                resource="loyaltyObject",
+                sent={},
+                inserted_at=NOON,
+                has_users=True,
+                checked_at=utc_now() - timedelta(hours=2),
+            )
+            for name, value in fields.items():
+                setattr(known, name, value)
+            session.add(known)
+
+
+async def test_passes_that_google_does_not_take_are_an_error_with_its_words(asked, sessions):
+    await _hold(sessions, 1, saved_at=NOON, refusal="heroImage could not be fetched")
+
+    assert ("error", "google_refused") in await asked[1]()
+
+
+@pytest.mark.parametrize(("count", "is_said"), [(2, False), (3, True)])
+async def test_saves_that_no_callback_told_of_are_a_warning(asked, sessions, count, is_said):
+    await _hold(sessions, count)
+
+    assert (("warning", "google_callbacks_silent") in await asked[1]()) is is_said
+
+
+async def test_a_database_that_is_not_there_is_said(asked, tmp_path):
+    found = await asked[1](database_url=f"sqlite:///{tmp_path / 'none.db'}")
+
+    assert ("warning", "google_books") in found

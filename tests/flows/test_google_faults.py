@@ -15,7 +15,7 @@ from app.members.models import Account, Member
 from app.passes import trace
 from app.passes.issue import issue
 from app.passes.models import GoogleObject, Pass, Ring, Update
-from app.passes.versions import APPLE, GOOGLE
+from app.passes.versions import APPLE, GOOGLE, mark_changed
 from app.points import ledger
 from app.settings import Settings
 from app.simulators.google_wallet import Faults
@@ -33,8 +33,9 @@ async def time():
 
 
 @pytest.fixture
-async def services(world, time, database_url, tmp_path):
+async def services(request, world, time, database_url, tmp_path):
     values = {"database_url": database_url, "data_dir": tmp_path, "worker": False, **world.settings}
+    values["google_batches"] = request.param == "in batches"
     world.google.clock = time.clock
     async with open_services(Settings.model_validate(values), clock=time.clock, sleep=time.sleep) as services:
         yield services
@@ -51,10 +52,19 @@ async def issue_some(services):
 
 
 async def earn(services, issued, number):
+    """Points, and the news that they are there: a field and a message."""
     async with services.sessions.begin() as session:
         member = await session.get_one(Member, issued.member_id)
         movement = {"reason": "", "source": "test", "source_event": f"{issued.id}:{number}"}
         await ledger.earn(session, member.account_id, 10, now=services.clock(), **movement)
+        await mark_changed(
+            session,
+            issued.program_id,
+            [issued.id],
+            because={"message": "news"},
+            message=f"News {number}",
+            now=services.clock(),
+        )
 
 
 async def bring(services, issued):
@@ -80,6 +90,11 @@ async def hold_all(services, google, phone, cards):
         google.api.set_users(known.resource, known.object_id, has_users=True)
 
 
+@pytest.mark.parametrize(
+    ("database", "services"),
+    [("sqlite", "one by one"), ("sqlite", "in batches"), ("postgresql", "one by one")],
+    indirect=["services"],
+)
 async def test_whatever_fails_every_object_ends_on_the_newest_state(services, world, time):
     cards = await issue_some(services)
     phone = world.google.account("everybody")
@@ -114,9 +129,13 @@ async def test_whatever_fails_every_object_ends_on_the_newest_state(services, wo
     shown = [world.google.card(each.object_id).of_object["loyaltyPoints"]["balance"] for each in objects]
     assert (behind, owed) == ([], [])
     assert shown == [{"string": str(10 * CHANGES)}] * PASSES
-    assert (set(balances), set(versions)) == ({10 * CHANGES}, {1 + CHANGES})
-    rang = Counter(each.object_id for each in phone.notifications)
-    assert all(1 <= rang[each.object_id] <= CHANGES for each in objects)  # coalesced, never doubled
+    assert (set(balances), set(versions)) == ({10 * CHANGES}, {1 + 2 * CHANGES})
+    rang = Counter((each.object_id, each.cause) for each in phone.notifications)
+    for each in objects:
+        assert all(1 <= rang[each.object_id, cause] <= CHANGES for cause in ("field", "message"))  # coalesced
+        held = world.google.card(each.object_id).of_object["messages"]
+        assert len({message["id"] for message in held}) == len(held) <= CHANGES  # never doubled
+        assert held[-1]["body"] == f"News {CHANGES - 1}"
     assert len(rings) >= sum(rang.values())  # what may have rung is counted, and nothing rings uncounted
     assert kinds.count(trace.GOOGLE_INSERTED) == 1
     assert world.google.tokens.issued == 1
