@@ -118,7 +118,10 @@ async def _read(
     program = await session.get_one(Program, taken.program_id)
     shared = google_program(program)
     content = await content_of(session, issued)
-    body = wallet.object_body(issued.template, shared, content, serial_number=issued.serial_number)
+    linked = await google_objects.beside(session, issued) if wallet.links_others(issued.template) else []
+    body = wallet.object_body(
+        issued.template, shared, content, serial_number=issued.serial_number, linked=linked
+    )
     class_body = wallet.class_body(issued.template, shared, content)
     known = await session.get(GoogleObject, issued.id)
     purpose: budget.Purpose = "campaign" if is_bulk else "live"

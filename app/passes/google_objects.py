@@ -256,3 +256,21 @@ async def refused(session: AsyncSession) -> tuple[int, str]:
         .limit(1)
     )
     return count, (await session.scalar(newest) or "").rstrip(".")
+
+
+async def beside(session: AsyncSession, issued: Pass) -> list[str]:
+    """The serial numbers of the member's other passes that Google has, oldest first.
+
+    Google refuses a link to an object it has not, and keeps every one it took.
+    """
+    query = (
+        select(Pass.serial_number)
+        .join(GoogleObject, GoogleObject.pass_id == Pass.id)
+        .where(
+            Pass.member_id == issued.member_id,
+            Pass.template != issued.template,
+            Pass.state == "active",
+        )
+        .order_by(Pass.id)
+    )
+    return list(await session.scalars(query))

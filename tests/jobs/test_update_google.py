@@ -493,3 +493,26 @@ async def test_a_message_rings_nobody_who_is_not_there(services, google, card):
     await announce(services, card, "News")
 
     assert "messages" not in (await at_google(services, google, card)).of_object
+
+
+@sqlite_only
+async def test_the_members_other_passes_stand_beside_one_whose_template_asks_for_it(
+    services, google, clock, card
+):
+    coffee = services.templates["coffee"]
+    links = coffee.definition.google.model_copy(update={"links_others": True})
+    services.templates["coffee"] = replace(
+        coffee, definition=coffee.definition.model_copy(update={"google": links})
+    )
+    async with services.sessions.begin() as session:
+        member = await session.get_one(Member, card.member_id)
+        stamps = await issue(session, member, template="stamps", wallets=BOTH, now=NOON)
+    await change(services, clock, card)
+    assert "linkedObjectIds" not in (await at_google(services, google, card)).of_object  # not at Google yet
+
+    await run(services, stamps)
+    await change(services, clock, card)
+
+    beside = (await at_google(services, google, card)).of_object["linkedObjectIds"]
+    assert beside == [(await object_of(services, stamps)).object_id]
+    assert "linkedObjectIds" not in (await at_google(services, google, stamps)).of_object

@@ -75,6 +75,10 @@ class GoogleWallet:
         """Which of Google's kinds these passes are: its resources are `loyaltyClass` and `loyaltyObject`."""
         return kind_of(self._template(template_name))
 
+    def links_others(self, template_name: str) -> bool:
+        """Whether Google is to put the member's other passes beside one of these."""
+        return self._template(template_name).definition.google.links_others
+
     def class_id(self, template_name: str, program: GoogleProgram, content: PassContent | None = None) -> str:
         """The id of the class of these passes: "3388000000022.coffee.coffee.loyalty".
 

@@ -98,6 +98,7 @@ class Google(_Part):
     screenshots: bool = True
     nfc_blocks: tuple[Literal["block_payment", "block_closed_loop_transit"], ...] = ()
     unlock_to_view: bool = False
+    links_others: bool = False  # put the member's other passes beside this one: Google takes none away again
     shimmer: bool = False
     sort_index: int | None = None
     redemption_channel: Literal["instore", "online", "both"] = "instore"
