@@ -47,6 +47,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
             services = await stack.enter_async_context(open_services(settings, clock=clock))
             app.state.services = services
             app.state.sources = crm_webhooks.KnownSources(services)
+            app.state.arrivals = crm_webhooks.arrivals(services)
             app.state.phone_reads = PhoneReads(services.reader)
             app.state.plain_movements = PlainMovements(services.engine)
             app.state.evidence = await stack.enter_async_context(collecting(services.sessions))

@@ -5,6 +5,7 @@ delivery means is found out later, by a job. Whatever is wrong with one is the s
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.batches import Batches
 from app.crm import Crm, Delivery
 from app.crm.known import CRMS
 from app.inbox import sources
 from app.inbox.models import Source
-from app.inbox.receive import keep
+from app.inbox.receive import Arrived, keep_many
 from app.sealing import CannotUnseal
 from app.web.errors import Problem
 from app.wiring import Services
@@ -28,6 +30,7 @@ log = structlog.get_logger(__name__)
 # A process believes for so long what it read of a source: paused or given a new secret, it hears of it then.
 BELIEVED_SECONDS = 2.0
 BELIEVED_MAX = 1000
+TOGETHER_MAX = 200  # deliveries in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +103,27 @@ async def receive(request: Request) -> Response | None:
         delivery, sources.valid_secrets(known.secrets, now=now), known.settings
     ):
         raise Problem(401, "unauthorized", "not accepted")
-    async with services.sessions.begin() as session:
-        await keep(
-            session,
-            program_id=known.program_id,
-            source_id=known.id,
-            event_id=known.crm.event_id(delivery, known.settings),
-            url=delivery.url.replace(delivery.token, "...") if delivery.token else delivery.url,
-            headers=delivery.headers,
-            body=body,
-            now=now,
-        )
+    arrived = Arrived(
+        program_id=known.program_id,
+        source_id=known.id,
+        event_id=known.crm.event_id(delivery, known.settings),
+        url=delivery.url.replace(delivery.token, "...") if delivery.token else delivery.url,
+        headers=delivery.headers,
+        body=body,
+        at=now,
+    )
+    await cast("Batches[Arrived, str | None]", request.app.state.arrivals).do(arrived)
     return Response(status_code=202)
+
+
+def arrivals(services: Services) -> Batches[Arrived, str | None]:
+    """Keeps deliveries, those that come together in one transaction."""
+
+    async def keep(some: Sequence[Arrived]) -> Sequence[str | None]:
+        async with services.sessions.begin() as session:
+            return await keep_many(session, some)
+
+    return Batches(keep, most=TOGETHER_MAX)
 
 
 def routes() -> list[Route]:

@@ -73,13 +73,15 @@ async def test_what_rests_is_listed_in_words_shown_and_replayed(
     async with sessions.begin() as session:
         event_id = await receive.keep(
             session,
-            program_id=program.id,
-            source_id=till["id"],
-            event_id="evt_1",
-            url="http://test/hooks/till",
-            headers={},
-            body=b'{"tel": "12"}',
-            now=NOON,
+            receive.Arrived(
+                program_id=program.id,
+                source_id=till["id"],
+                event_id="evt_1",
+                url="http://test/hooks/till",
+                headers={},
+                body=b'{"tel": "12"}',
+                at=NOON,
+            ),
         )
         assert event_id
         await handle.put_to_rest(session, event_id, Reason("bad_phone", {"phone": "12"}), now=NOON)

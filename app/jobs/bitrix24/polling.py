@@ -20,7 +20,7 @@ from app.db import locked
 from app.deals import comparing, portals
 from app.deals.models import Portal
 from app.inbox.models import Source
-from app.inbox.receive import keep
+from app.inbox.receive import Arrived, keep
 from app.job_queue import JsonScalar, Retry, enqueue, kinds
 from app.jobs.bitrix24 import asking, showing
 from app.members.models import Program
@@ -88,13 +88,15 @@ async def _keep(session: AsyncSession, services: Services, source: Source, deal:
     return (
         await keep(
             session,
-            program_id=source.program_id,
-            source_id=source.id,
-            event_id=f"oncrmdealupdate:{deal.id}:{seen_as}"[:128],
-            url="",
-            headers={"content-type": "application/x-www-form-urlencoded"},
-            body=urlencode(fields).encode(),
-            now=services.clock(),
+            Arrived(
+                program_id=source.program_id,
+                source_id=source.id,
+                event_id=f"oncrmdealupdate:{deal.id}:{seen_as}"[:128],
+                url="",
+                headers={"content-type": "application/x-www-form-urlencoded"},
+                body=urlencode(fields).encode(),
+                at=services.clock(),
+            ),
         )
         is not None
     )

@@ -313,13 +313,15 @@ async def _failed_message(session: AsyncSession, member: Member) -> Message:
 async def _rested_delivery(session: AsyncSession, source: Source) -> str:
     event_id = await receive.keep(
         session,
-        program_id=source.program_id,
-        source_id=source.id,
-        event_id="evt_1",
-        url="http://test/hooks",
-        headers={},
-        body=b"{}",
-        now=NOON,
+        receive.Arrived(
+            program_id=source.program_id,
+            source_id=source.id,
+            event_id="evt_1",
+            url="http://test/hooks",
+            headers={},
+            body=b"{}",
+            at=NOON,
+        ),
     )
     assert event_id
     await handle.put_to_rest(session, event_id, Reason("no_phone", {"who": source.slug}), now=NOON)
