@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.campaigns.announcing import tell_state
 from app.campaigns.models import Approval, Campaign, Plan
 from app.campaigns.plan import Fingerprints
 from app.campaigns.schedule import GRACE
@@ -56,6 +57,7 @@ async def approve(
     campaign.step += 1
     await session.flush()
     await enqueue_step(session, campaign, run_at=first_due(plan))
+    await tell_state(session, campaign, now=now)
     return plan
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns import drafts, segments
+from app.campaigns.announcing import tell_state
 from app.campaigns.definition import Definition, InvalidDefinition
 from app.campaigns.forecast import totals_of
 from app.campaigns.models import Campaign, Plan, Recipient
@@ -86,6 +87,7 @@ async def make(
     campaign.plan_id, campaign.state, campaign.reason = plan.id, "planned", ""
     campaign.done = campaign.skipped = 0
     await session.flush()
+    await tell_state(session, campaign, now=now)
     return plan
 
 

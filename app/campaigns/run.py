@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns import approval, follow_ups
+from app.campaigns.announcing import tell_state
 from app.campaigns.definition import Definition, parse
 from app.campaigns.delivery import deliver
 from app.campaigns.models import Campaign, Plan, Recipient
@@ -35,8 +36,11 @@ async def go_on(
     if campaign.step != step or campaign.state not in ("approved", "running"):
         return
     plan = await session.get_one(Plan, campaign.plan_id)
-    if campaign.state == "approved" and not _start(campaign, plan, fingerprints, now=now):
-        return
+    if campaign.state == "approved":
+        is_started = _start(campaign, plan, fingerprints, now=now)
+        await tell_state(session, campaign, now=now)
+        if not is_started:
+            return
     if await _is_behind(session, campaign.program_id, now=now):
         await _next(session, campaign, run_at=now + BACKLOG_WAIT)
         return
@@ -53,6 +57,7 @@ async def go_on(
         await _next(session, campaign, run_at=wait_until)
     else:
         campaign.state, campaign.finished_at = "done", now
+        await tell_state(session, campaign, now=now)
         await follow_ups.enqueue_next(session, campaign, definition, now=now)
 
 
@@ -86,6 +91,7 @@ async def _is_behind(session: AsyncSession, program_id: str, *, now: datetime) -
             Update.program_id == program_id,
             Update.wanted_version > Update.sent_version,
             Update.touched_at > now - BACKLOG_COUNTS_FOR,
+            Update.touched_at <= now,  # what the budget defers waits on purpose
             Update.queued,
         )
         .limit(BACKLOG_MAX)

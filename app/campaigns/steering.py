@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns import approval, drafts
+from app.campaigns.announcing import tell_state
 from app.campaigns.definition import parse
 from app.campaigns.drafts import CampaignState
 from app.campaigns.models import Campaign, Plan
@@ -27,16 +28,18 @@ async def ask_for_plan(session: AsyncSession, program_id: str, campaign_id: str,
     return campaign
 
 
-async def pause(session: AsyncSession, program_id: str, campaign_id: str) -> Campaign:
+async def pause(session: AsyncSession, program_id: str, campaign_id: str, *, now: datetime) -> Campaign:
     """Hold the campaign where it is; may be repeated. Raises UnknownCampaign, CampaignState."""
     campaign = await drafts.to_change(session, program_id, campaign_id, "approved", "running", "paused")
-    campaign.state = "paused"
+    was_paused, campaign.state = campaign.state == "paused", "paused"
     campaign.step += 1
     await session.flush()
+    if not was_paused:
+        await tell_state(session, campaign, now=now)
     return campaign
 
 
-async def resume(session: AsyncSession, program_id: str, campaign_id: str) -> Campaign:
+async def resume(session: AsyncSession, program_id: str, campaign_id: str, *, now: datetime) -> Campaign:
     """Let a paused campaign go on, with those who are left. Raises UnknownCampaign, CampaignState."""
     campaign = await drafts.to_change(session, program_id, campaign_id, "paused")
     # One that had not begun is looked at like new: its templates may have changed meanwhile.
@@ -48,6 +51,7 @@ async def resume(session: AsyncSession, program_id: str, campaign_id: str) -> Ca
     await approval.enqueue_step(
         session, campaign, run_at=approval.first_due(plan) if campaign.started_at is None else None
     )
+    await tell_state(session, campaign, now=now)
     return campaign
 
 
@@ -62,6 +66,7 @@ async def stop(
         campaign.state, campaign.reason, campaign.finished_at = "stopped", reason[:512], now
         campaign.step += 1
         await session.flush()
+        await tell_state(session, campaign, now=now)
     return campaign
 
 

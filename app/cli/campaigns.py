@@ -127,7 +127,7 @@ def run(campaign: Which, program: ProgramOption = None, as_json: AsJson = False)
 
     async def work(session: AsyncSession) -> dict[str, Any]:
         owner = await program_of(session, program)
-        return _shown(await steering.resume(session, owner.id, campaign))
+        return _shown(await steering.resume(session, owner.id, campaign, now=utc_now()))
 
     _tell(carry_out(work, *_REFUSALS), as_json=as_json)
 
@@ -138,7 +138,7 @@ def pause(campaign: Which, program: ProgramOption = None, as_json: AsJson = Fals
 
     async def work(session: AsyncSession) -> dict[str, Any]:
         owner = await program_of(session, program)
-        return _shown(await steering.pause(session, owner.id, campaign))
+        return _shown(await steering.pause(session, owner.id, campaign, now=utc_now()))
 
     _tell(carry_out(work, *_REFUSALS), as_json=as_json)
 

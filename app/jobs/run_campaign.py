@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import select
 
 from app.campaigns import follow_ups, plan, rules, run
+from app.campaigns.announcing import tell_state
 from app.campaigns.approval import PlanExpired
 from app.campaigns.conditions import InvalidCondition
 from app.campaigns.definition import InvalidDefinition
@@ -107,6 +108,8 @@ async def _end(services: Services, campaign_id: str, step: int, *, state: str, r
         campaign = await locked(session, select(Campaign).where(Campaign.id == campaign_id))
         if campaign.step == step:
             campaign.state, campaign.reason = state, reason[:512]
+            if state == "paused":
+                await tell_state(session, campaign, now=services.clock())
 
 
 def fingerprints_of(services: Services) -> dict[str, str]:

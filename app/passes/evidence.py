@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlalchemy import bindparam, insert, select, text
@@ -129,6 +130,7 @@ class Evidence:
             rows = await _rows(session, lines)
             if rows:
                 await session.execute(insert(TraceEvent), rows)
+                await _tell_others(session, rows)
             if seen:
                 await _mark_seen(session, seen)
 
@@ -157,14 +159,14 @@ async def collecting(sessions: Sessions) -> AsyncGenerator[Evidence]:
         await evidence.flush()
 
 
-async def _rows(session: AsyncSession, lines: list[_Line]) -> list[dict[str, object]]:
+async def _rows(session: AsyncSession, lines: list[_Line]) -> list[dict[str, Any]]:
     """The trace's rows; lines of passes that do not exist are left out."""
     serials = {line.subject for line in lines if line.owner is None}
     known: dict[str, tuple[str, str]] = {}
     if serials:
         query = select(Pass.serial_number, Pass.program_id, Pass.id).where(Pass.serial_number.in_(serials))
         known = {row.serial_number: (row.program_id, row.id) for row in await session.execute(query)}
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for line in lines:
         owner = line.owner or known.get(line.subject)
         if owner is None:
@@ -181,6 +183,14 @@ async def _rows(session: AsyncSession, lines: list[_Line]) -> list[dict[str, obj
             }
         )
     return rows
+
+
+async def _tell_others(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
+    lines = [
+        trace.Line(row["program_id"], row["pass_id"], row["kind"], row["version"], row["details"])
+        for row in rows
+    ]
+    await trace.tell_others(session, lines, now=rows[-1]["at"])
 
 
 _SEEN = text("UPDATE registrations SET seen_at = :at WHERE device_library_identifier = :device").bindparams(

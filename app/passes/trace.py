@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import new_id
 from app.passes.models import TraceEvent
-from app.webhooks.announce import announce, is_heard
+from app.webhooks.announce import announce_many
 
 Details = Mapping[str, str | int | None]
 
@@ -37,8 +37,10 @@ VOIDED = "voided"
 RESTORED = "restored"
 
 
-# What other systems are told of.
-ANNOUNCED = frozenset({ISSUED, INSTALLED, UNINSTALLED, VOIDED, RESTORED})
+# What other systems are told of, as "pass.<kind>". A change is told where it is made: versions.py.
+ANNOUNCED = frozenset(
+    {ISSUED, INSTALLED, UNINSTALLED, PUSH_ACCEPTED, PUSH_REFUSED, FETCHED, VOIDED, RESTORED}
+)
 
 # The table, not the class: the ORM's bulk insert costs four times as much, and this is in every request.
 _ADD = insert(cast(Table, TraceEvent.__table__))
@@ -103,10 +105,19 @@ async def record_lines(session: AsyncSession, lines: Sequence[Line], *, now: dat
         if session.new or session.dirty:
             await session.flush()  # a pass made a moment ago may not be in the database yet
         await session.execute(_ADD, rows if len(rows) > 1 else rows[0])
-    for line in lines:
-        if line.kind in ANNOUNCED and await is_heard(session, line.program_id):
-            data = {"pass_id": line.pass_id} | dict(line.details)
-            await announce(session, line.program_id, f"pass.{line.kind}", data, now=now)
+    await tell_others(session, lines, now=now)
+
+
+async def tell_others(session: AsyncSession, lines: Sequence[Line], *, now: datetime) -> None:
+    """Announce lines that other systems may want to hear of."""
+    told = [line for line in lines if line.kind in ANNOUNCED]
+    for program_id in sorted({line.program_id for line in told}):
+        happened = [
+            (f"pass.{line.kind}", {"pass_id": line.pass_id, "version": line.version} | dict(line.details))
+            for line in told
+            if line.program_id == program_id
+        ]
+        await announce_many(session, program_id, happened, now=now)
 
 
 async def record_once(

@@ -4,16 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, Connection, Integer, String, TextClause, bindparam
+from sqlalchemy import BigInteger, Connection, Integer, String, TextClause, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Json, UtcDateTime, new_id
 from app.job_queue import enqueue_in, enqueue_many, enqueue_sql, kinds
+from app.members.models import Member
 from app.passes import trace
+from app.passes.models import Pass
 from app.sql import run_on, typed_text
 from app.sqlite_driver import Turn
+from app.webhooks.announce import announce_many, is_heard
 
 APPLE = "apple"
 GOOGLE = "google"
@@ -203,8 +206,32 @@ async def _mark(
         edges = [(row.pass_id, row.wallet) for row in rows]
     else:
         await session.execute(_AT_ONCE_BY_CHANGE[change], values)
-        return
+        edges = []
     await enqueue_updates(session, edges, priority=priority)
+    if await is_heard(session, program_id):
+        await _tell_others(session, program_id, which, because=because, now=now)
+
+
+async def _tell_others(
+    session: AsyncSession,
+    program_id: str,
+    which: Mapping[str, object],
+    *,
+    because: Mapping[str, str],
+    now: datetime,
+) -> None:
+    """Announce "pass.updated" for what was changed just now."""
+    if "account_id" in which:
+        members = select(Member.id).where(Member.account_id == which["account_id"])
+        changed = and_(Pass.state == "active", Pass.member_id.in_(members))
+    else:
+        changed = Pass.id.in_(cast("list[str]", which["pass_ids"]))
+    rows = await session.execute(select(Pass.id, Pass.version).where(changed).order_by(Pass.id))
+    happened = [
+        ("pass.updated", {"pass_id": row.id, "version": row.version, "because": dict(because)})
+        for row in rows
+    ]
+    await announce_many(session, program_id, happened, now=now)
 
 
 def values_of(because: Mapping[str, str], *, priority: int, now: datetime) -> dict[str, Any]:

@@ -5,7 +5,7 @@ programmes have listeners. A new endpoint hears of everything that happens later
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,14 +57,33 @@ async def announce(
     session: AsyncSession, program_id: str, kind: str, data: Mapping[str, Any], *, now: datetime
 ) -> None:
     """Tell those who listen to events of this type (a name of types.py); nobody, nothing written."""
-    if not await is_heard(session, program_id):
+    await announce_many(session, program_id, [(kind, data)], now=now)
+
+
+async def announce_many(
+    session: AsyncSession,
+    program_id: str,
+    happened: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    now: datetime,
+) -> None:
+    """The same for several events of one programme, in a few statements."""
+    if not happened or not await is_heard(session, program_id):
         return
     query = select(WebhookEndpoint).where(
         WebhookEndpoint.program_id == program_id, WebhookEndpoint.state == "active"
     )
-    endpoints = [each for each in await session.scalars(query) if {kind, EVERY_TYPE} & set(each.event_types)]
-    if endpoints:
-        await write(session, program_id, kind, data, endpoints, now=now)
+    endpoints = (await session.scalars(query)).all()
+    listening = {
+        kind: [each for each in endpoints if {kind, EVERY_TYPE} & set(each.event_types)]
+        for kind in {kind for kind, _ in happened}
+    }
+    await write_many(
+        session,
+        program_id,
+        [(kind, data, listening[kind]) for kind, data in happened if listening[kind]],
+        now=now,
+    )
 
 
 async def write(
@@ -77,24 +96,37 @@ async def write(
     now: datetime,
 ) -> list[WebhookDelivery]:
     """An event for these endpoints, and the jobs that deliver it."""
-    event = WebhookEvent(id=new_id("evt"), program_id=program_id, type=kind, data=dict(data), at=now)
-    session.add(event)
-    await session.flush()
-    deliveries = [
-        WebhookDelivery(
-            id=new_id("whd"),
-            program_id=program_id,
-            endpoint_id=each.id,
-            event_id=event.id,
-            state="waiting",
-            attempts=0,
-            next_at=now if each.url else None,
-        )
-        for each in endpoints
-    ]
+    return await write_many(session, program_id, [(kind, data, endpoints)], now=now)
+
+
+async def write_many(
+    session: AsyncSession,
+    program_id: str,
+    happened: Sequence[tuple[str, Mapping[str, Any], Sequence[WebhookEndpoint]]],
+    *,
+    now: datetime,
+) -> list[WebhookDelivery]:
+    """Events, each for its endpoints, and the jobs that deliver them."""
+    deliveries: list[WebhookDelivery] = []
+    jobs: list[dict[str, str]] = []
+    for kind, data, endpoints in happened:
+        event = WebhookEvent(id=new_id("evt"), program_id=program_id, type=kind, data=dict(data), at=now)
+        session.add(event)
+        for each in endpoints:
+            delivery = WebhookDelivery(
+                id=new_id("whd"),
+                program_id=program_id,
+                endpoint_id=each.id,
+                event_id=event.id,
+                state="waiting",
+                attempts=0,
+                next_at=now if each.url else None,
+            )
+            deliveries.append(delivery)
+            if each.url:
+                jobs.append({"delivery_id": delivery.id})
+    await session.flush()  # events before deliveries: the mapping knows which needs which
     session.add_all(deliveries)
     await session.flush()
-    called = {each.id for each in endpoints if each.url}
-    jobs = [{"delivery_id": each.id} for each in deliveries if each.endpoint_id in called]
     await enqueue_many(session, kinds.SEND_WEBHOOK, jobs, priority=kinds.WEBHOOK)
     return deliveries

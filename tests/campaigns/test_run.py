@@ -14,6 +14,9 @@ from app.jobs.send_messages import send_message
 from app.members.models import Account, Message
 from app.passes.models import Pass, TraceEvent, Update
 from app.points.models import Entry
+from app.webhooks import endpoints
+from app.webhooks.models import WebhookEvent
+from app.webhooks.types import TYPES
 from tests.campaigns.conftest import say
 from tests.make import NOON, make_account
 
@@ -123,10 +126,10 @@ async def test_a_pause_holds_the_rest_a_resume_sends_only_them_and_a_stop_is_for
     await marketing.chunk(made)
 
     async with marketing.sessions.begin() as session:
-        await steering.pause(session, marketing.program.id, made.campaign_id)
+        await steering.pause(session, marketing.program.id, made.campaign_id, now=NOON)
     assert (await marketing.chunk(made)).done == 1
     async with marketing.sessions.begin() as session:
-        await steering.resume(session, marketing.program.id, made.campaign_id)
+        await steering.resume(session, marketing.program.id, made.campaign_id, now=NOON)
     assert (await marketing.chunk(made)).done == 2
     async with marketing.sessions.begin() as session:
         await steering.stop(session, marketing.program.id, made.campaign_id, reason="wrong text", now=NOON)
@@ -136,7 +139,7 @@ async def test_a_pause_holds_the_rest_a_resume_sends_only_them_and_a_stop_is_for
     assert len(await entries(marketing.sessions)) == 2
     async with marketing.sessions.begin() as session:
         with pytest.raises(CampaignState):
-            await steering.resume(session, marketing.program.id, made.campaign_id)
+            await steering.resume(session, marketing.program.id, made.campaign_id, now=NOON)
 
 
 async def test_quiet_hours_and_the_schedule_hold_the_campaign_until_they_are_over(marketing, members):
@@ -264,3 +267,36 @@ async def test_a_text_the_pass_shows_already_is_not_sent_again(marketing):
     assert (campaign.done, campaign.skipped) == (0, 1)
     assert [each.reason for each in (await marketing.recipients(again)).values()] == ["same_text"]
     assert await passes(marketing.sessions) == [("News, Anna", 2)]
+
+
+async def test_other_systems_hear_where_a_campaign_stands(marketing, members):
+    async with marketing.sessions.begin() as session:
+        await endpoints.add(
+            session,
+            b"k" * 32,
+            marketing.program.id,
+            url=None,
+            event_types=[name for name in TYPES if name.startswith("campaign.")],
+            description="",
+            may_be_plain=False,
+            now=NOON,
+        )
+    await members(2)
+    made = await marketing.plan(NEWS)
+    await marketing.approve(made)
+    async with marketing.sessions.begin() as session:
+        await steering.pause(session, marketing.program.id, made.campaign_id, now=NOON)
+        await steering.resume(session, marketing.program.id, made.campaign_id, now=NOON)
+    await marketing.finish(made)
+
+    async with marketing.sessions() as session:
+        events = (await session.scalars(select(WebhookEvent).order_by(WebhookEvent.id))).all()
+    assert [each.type.removeprefix("campaign.") for each in events] == [
+        "planned",
+        "approved",
+        "paused",
+        "approved",
+        "running",
+        "done",
+    ]
+    assert (events[-1].data["campaign_id"], events[-1].data["done"]) == (made.campaign_id, 2)

@@ -2,11 +2,13 @@
 
 from sqlalchemy import event, func, select
 
+from app.job_queue import kinds
 from app.members import messages, people
-from app.passes import devices, holders, issue
+from app.passes import devices, holders, issue, trace, versions
+from app.passes.evidence import Evidence
 from app.points import ledger
-from app.webhooks.models import WebhookEvent
-from tests.make import NOON, make_account, make_member, make_program, make_tier
+from app.webhooks.models import WebhookDelivery, WebhookEvent
+from tests.make import NOON, make_account, make_issued, make_member, make_program, make_tier
 
 
 async def told(services):
@@ -58,7 +60,8 @@ async def test_the_life_of_a_member_is_told_in_order(services, listening):
         await holders.set_member_state(session, listening.program.id, member.id, "blocked", now=NOON)
         await issue.set_state(session, listening.program.id, held.id, "voided", reason="", now=NOON)
 
-    events = await told(services)
+    every = await told(services)
+    events = [each for each in every if each.type != "pass.updated"]
     assert [each.type for each in events] == [
         "member.enrolled",
         "pass.issued",
@@ -72,6 +75,43 @@ async def test_the_life_of_a_member_is_told_in_order(services, listening):
     ]
     assert events[3].data["balance"] == 100
     assert events[4].data["tier_id"] == gold.id
+    updated = [each.data for each in every if each.type == "pass.updated"]
+    assert {each["pass_id"] for each in updated} == {held.id}
+    assert [each["version"] for each in updated] == list(range(2, held.version + 1))
+
+
+async def test_what_became_of_a_push_and_that_a_phone_fetched_is_told(services, listening):
+    async with services.sessions.begin() as session:
+        held = await make_issued(session, await make_account(session, listening.program))
+        accepted = {"apns_id": "A-1"}
+        await trace.record(
+            session, held.program_id, [held.id], trace.PUSH_ACCEPTED, version=2, details=accepted, now=NOON
+        )
+    evidence = Evidence(services.sessions)
+    evidence.note(held.program_id, held.id, trace.ASKED, now=NOON)
+    evidence.note(held.program_id, held.id, trace.FETCHED, version=2, now=NOON)
+    await evidence.flush()
+
+    _issued, *events = await told(services)
+    assert [(each.type, each.data["version"]) for each in events] == [
+        ("pass.push_accepted", 2),
+        ("pass.fetched", 2),
+    ]
+    assert (events[0].data["pass_id"], events[0].data["apns_id"]) == (held.id, "A-1")
+
+
+async def test_many_passes_of_one_change_are_told_each_by_its_own_event(services, listening):
+    async with services.sessions.begin() as session:
+        held = [await make_issued(session, await make_account(session, listening.program)) for _ in range(3)]
+        ids = [each.id for each in held]
+        await versions.mark_changed(
+            session, listening.program.id, ids, because={"message": "x"}, priority=kinds.BULK, now=NOON
+        )
+
+    events = [each for each in await told(services) if each.type == "pass.updated"]
+    assert {each.data["pass_id"] for each in events} == set(ids)
+    async with services.sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(WebhookDelivery)) == 6  # and as issued
 
 
 async def test_a_movement_that_is_undone_or_repeated_is_not_told(services, listening):

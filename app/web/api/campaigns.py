@@ -218,13 +218,17 @@ async def approve_campaign(
 
 
 @router.post("/campaigns/{campaign_id}/pause", summary="Hold a campaign where it is")
-async def pause_campaign(campaign_id: IdInPath, caller: CampaignsWrite, session: Transaction) -> CampaignOut:
-    return CampaignOut.of(await steering.pause(session, caller.program_id, campaign_id))
+async def pause_campaign(
+    campaign_id: IdInPath, caller: CampaignsWrite, session: Transaction, now: Now
+) -> CampaignOut:
+    return CampaignOut.of(await steering.pause(session, caller.program_id, campaign_id, now=now))
 
 
 @router.post("/campaigns/{campaign_id}/resume", summary="Let a paused campaign go on")
-async def resume_campaign(campaign_id: IdInPath, caller: CampaignsWrite, session: Transaction) -> CampaignOut:
-    return CampaignOut.of(await steering.resume(session, caller.program_id, campaign_id))
+async def resume_campaign(
+    campaign_id: IdInPath, caller: CampaignsWrite, session: Transaction, now: Now
+) -> CampaignOut:
+    return CampaignOut.of(await steering.resume(session, caller.program_id, campaign_id, now=now))
 
 
 @router.post("/campaigns/{campaign_id}/stop", summary="End a campaign for good")
