@@ -10,7 +10,7 @@ Applying a file again changes what differs, so the file stays the truth; nothing
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from babel import UnknownLocaleError
 from babel.core import Locale
@@ -76,6 +76,7 @@ class ProgramPart(_Strict):
     manager_email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)
     quiet_hours: str | None = Field(None, pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
     campaign_rings_per_day: int | None = Field(None, ge=0, le=100)
+    balances: Literal["shared", "mirrored"] = "shared"
 
 
 class TierPart(_Strict):

@@ -125,9 +125,11 @@ async def join(
         found, _ = await people.find_or_create_account(session, program, joining.phone, now)
         account_id = found.id
     account = await locked(session, select(Account).where(Account.id == account_id))
-    member = await _known(session, account, joining.name)
+    member = await _known(session, program, account, joining)
     is_new = member is None
     if member is None:
+        if beside is None:
+            account = await people.account_beside(session, program, account, now)
         member = await _enrol(session, program, account, joining, now=now)
     issued = await _pass_of(session, program, member, wallets=wallets, now=now)
     if is_new:
@@ -199,9 +201,15 @@ async def tell_manager(
         )
 
 
-async def _known(session: AsyncSession, account: Account, name: str) -> Member | None:
-    members = await session.scalars(select(Member).where(Member.account_id == account.id).order_by(Member.id))
-    return next((member for member in members if people.is_same_name(member.name, name)), None)
+async def _known(
+    session: AsyncSession, program: Program, account: Account, joining: Joining
+) -> Member | None:
+    """Who of the account, or where each member has one of the phone, has this name."""
+    is_theirs = Member.account_id == account.id
+    if program.balances == "mirrored":
+        is_theirs |= (Member.program_id == program.id) & (Member.phone == joining.phone)
+    members = await session.scalars(select(Member).where(is_theirs).order_by(Member.id))
+    return next((member for member in members if people.is_same_name(member.name, joining.name)), None)
 
 
 async def _enrol(

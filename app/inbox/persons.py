@@ -77,7 +77,12 @@ async def on_phone(
 ) -> tuple[Account | None, list[Member]]:
     """The account of a phone (E.164) and the members on it, oldest first."""
     account = await people.account_on(session, program.id, phone)
-    return account, [] if account is None else list(await people.members_of(session, account.id))
+    if account is None:
+        return None, []
+    if program.balances == "mirrored":
+        query = select(Member).where(Member.program_id == program.id, Member.phone == phone)
+        return account, list(await session.scalars(query.order_by(Member.id)))
+    return account, list(await people.members_of(session, account.id))
 
 
 def who_of(members: list[Member], person: Person) -> Member | None:

@@ -45,6 +45,8 @@ class Program(Base):
     manager_email: Mapped[str | None] = mapped_column(String(254))  # told of every new member
     quiet_hours: Mapped[str | None] = mapped_column(String(11))  # in its time zone: "22:00-09:00"
     campaign_rings_per_day: Mapped[int | None]  # on each pass; None: as many as the wallets allow
+    # shared: one account for a phone; mirrored: each member has an account, and what moves one moves all
+    balances: Mapped[str] = mapped_column(String(8), default="shared", server_default="shared")
     created_at: Mapped[datetime]
 
 

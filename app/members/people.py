@@ -109,6 +109,16 @@ async def find_or_create_account(
     return (await session.scalars(select(Account).where(mine))).one(), created is not None
 
 
+async def account_beside(session: AsyncSession, program: Program, account: Account, now: datetime) -> Account:
+    """The account of one more member on this one's phone: the same, or a new one where balances are mirrored.
+
+    A new one begins with nothing: it follows what happens from now on.
+    """
+    if program.balances != "mirrored" or not await members_of(session, account.id):
+        return account
+    return (await find_or_create_account(session, program, None, now))[0]
+
+
 async def account_on(session: AsyncSession, program_id: str, phone: str) -> Account | None:
     """The account of a phone (E.164), else of the first member who has it."""
     query = select(Account).where(Account.program_id == program_id)

@@ -13,6 +13,7 @@ from typing import Literal, NotRequired, TypedDict, Unpack
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.points import mirroring
 from app.points.entries import EntryView, entry, entry_of_event, history
 from app.points.movements import Movement
 from app.points.posting import Posted, post_and_tell, same_event
@@ -100,6 +101,15 @@ def _positive(points: int) -> int:
     return points
 
 
+async def _post(session: AsyncSession, movement: Movement) -> Posted:
+    """Write a movement, and in a programme that mirrors balances the same to every account of the phone."""
+    others = await mirroring.lock_all(session, movement.account_id)
+    posted = await post_and_tell(session, movement)
+    if others and not posted.repeated:
+        await mirroring.follow(session, posted.entry, movement, others)
+    return posted
+
+
 async def earn(
     session: AsyncSession, account_id: str, points: int, *, now: datetime, **said: Unpack[Said]
 ) -> Posted:
@@ -107,7 +117,7 @@ async def earn(
 
     Raises UnknownAccount, UnknownMember, MemberBlocked, PointsOutOfRange, SourceEventReused.
     """
-    return await post_and_tell(session, plain_movement("earn", account_id, points, now=now, **said))
+    return await _post(session, plain_movement("earn", account_id, points, now=now, **said))
 
 
 async def redeem(
@@ -117,7 +127,7 @@ async def redeem(
 
     Raises NotEnoughPoints, and what `earn` raises.
     """
-    return await post_and_tell(session, plain_movement("redeem", account_id, points, now=now, **said))
+    return await _post(session, plain_movement("redeem", account_id, points, now=now, **said))
 
 
 async def adjust(
@@ -127,7 +137,7 @@ async def adjust(
 
     Possible for blocked members too. Raises NotEnoughPoints and what `earn` raises but MemberBlocked.
     """
-    return await post_and_tell(session, plain_movement("adjust", account_id, points, now=now, **said))
+    return await _post(session, plain_movement("adjust", account_id, points, now=now, **said))
 
 
 async def open_balance(
@@ -156,7 +166,7 @@ async def open_balance(
         program_id=program_id,
         by_operator=True,
     )
-    return await post_and_tell(session, movement)
+    return await _post(session, movement)
 
 
 async def reverse(
@@ -199,7 +209,7 @@ async def reverse(
         tier_at=original.at,
         first_lot_id=original.id,
     )
-    return await post_and_tell(session, movement)
+    return await _post(session, movement)
 
 
 async def earn_for_purchase(
@@ -242,4 +252,4 @@ async def earn_for_purchase(
     if points == 0:
         first = await entry_of_event(session, rate.program_id, source, source_event)
         return None if first is None else same_event(first, movement)
-    return await post_and_tell(session, movement)
+    return await _post(session, movement)

@@ -17,7 +17,7 @@ from app.db import DATABASE_AWAY, open_sessions
 from app.job_queue import kinds
 from app.members import idempotency
 from app.passes import versions
-from app.points import lots, movements
+from app.points import lots, mirroring, movements
 from app.points.movements import Movement
 from app.sql import fetch, run_on, transaction, typed_text
 from app.sqlite_driver import Turn
@@ -97,9 +97,9 @@ class PlainMovements:
 
         `movement.program_id` is given. None, with nothing done, when anything stands in its way: too few
         points, a blocked member, a key or an event that was there before, a database that is busy or away;
-        and where other systems listen, for they are told in the same transaction.
+        and where other systems listen or other accounts follow, which is done in the same transaction.
         """
-        if await self._is_heard(movement.program_id):
+        if await self._is_heard(movement.program_id) or await self._is_mirrored(movement.program_id):
             return None
         because = {"entry_id": entry_id, "kind": movement.kind}
         values = movements.values_of(entry_id, movement)
@@ -118,6 +118,9 @@ class PlainMovements:
             async with self._sessions() as session:
                 return await announce.is_heard(session, program_id)
         return program_id in programs
+
+    async def _is_mirrored(self, program_id: str | None) -> bool:
+        return await mirroring.is_mirrored(self._engine, self._sessions, program_id)
 
     async def _at_once(self, movement: Movement, values: dict[str, Any], answer: Answer) -> bytes:
         values |= {name: getattr(answer, name) for name in Answer.__slots__}

@@ -161,6 +161,7 @@ async def create_member(
         is_apart = is_apart and await people.account_on(session, program.id, phone or "") is not None
         of_phone = None if is_apart else phone
         account, _ = await people.find_or_create_account(session, program, of_phone, now)
+        account = await people.account_beside(session, program, account, now)
         member = await people.add_member(
             session,
             program,

@@ -1,6 +1,6 @@
 """The programme the API key belongs to."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter
 from pydantic import AfterValidator, Field
@@ -54,6 +54,7 @@ class ProgramOut(Given):
     points_expire_after_days: int | None
     tier_period_days: int
     manager_email: str | None
+    balances: Literal["shared", "mirrored"]
     tiers: list[ProgramTierOut]
     created_at: Time
 
@@ -68,6 +69,11 @@ class ProgramChanges(Taken):
     points_expire_after_days: Days | None = Field(None, description="null: points never expire")
     tier_period_days: Days | None = None
     manager_email: Email | None = None
+    balances: Literal["shared", "mirrored"] | None = Field(
+        None,
+        description="shared: members on one phone have one account; mirrored: each has an account, and what "
+        "moves one of a phone moves all. For new members: accounts there are, are neither split nor merged.",
+    )
 
 
 _MAY_BE_NULL = {"points_expire_after_days", "manager_email"}
@@ -110,6 +116,7 @@ async def _shown(session: AsyncSession, program: Program) -> ProgramOut:
         points_expire_after_days=program.points_expire_after_days,
         tier_period_days=program.tier_period_days,
         manager_email=program.manager_email,
+        balances=cast("Literal['shared', 'mirrored']", program.balances),
         tiers=[
             ProgramTierOut(
                 id=tier.id,

@@ -272,3 +272,22 @@ async def test_the_ledger_is_read_in_pages_newest_first(
         assert page["has_more"] == (cursor is not None)
 
     assert pages == [[5, 4], [3, 2], [1]]
+
+
+async def test_in_a_programme_that_mirrors_a_movement_moves_every_account_of_the_phone(client):
+    changed = await client.patch("/program", json={"balances": "mirrored"})
+    assert (changed.status_code, changed.json()["balances"]) == (200, "mirrored")
+    family = [
+        (await client.post("/members", json={"name": name, "phone": "+79161234567"})).json()
+        for name in ("Mother", "Child")
+    ]
+    accounts = [each["account_id"] for each in family]
+    assert len(set(accounts)) == 2
+
+    body = {"kind": "earn", "points": 100, "source": "crm", "source_event": "deal:1"}
+    for _ in range(2):
+        answer = await client.post(f"/accounts/{accounts[1]}/transactions", json=body)
+        assert answer.status_code in (200, 201)
+
+    shown = [(await client.get(f"/accounts/{each}")).json()["balance"] for each in accounts]
+    assert shown == [100, 100]
