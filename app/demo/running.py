@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from app.demo.desk import Desk, open_desk
 from app.demo.routes import add_routes
+from app.jobs.google_watching import fetch_keys
 from app.main import create_app
 from app.settings import Settings
 from app.simulators.world import World, simulated_world
@@ -79,6 +80,8 @@ def demo_app(world: World, settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[Any]:
         async with serving(app) as state, open_desk(world, app.state.services) as desk:
             app.state.desk = desk
+            # A visitor may save a card before the clock first asks for the keys of Google's callbacks.
+            await fetch_keys(app.state.services)
             yield state
 
     app.router.lifespan_context = lifespan

@@ -65,7 +65,9 @@ class DeskPhone:
     def open(self, app: str) -> None:
         self.root.locator(f"[data-open={app}]").click()
 
-    def join(self, program: str, name: str, number: str, *, level: str | None = None) -> None:
+    def join(
+        self, program: str, name: str, number: str, *, level: str | None = None, wants_news: bool = False
+    ) -> None:
         """Fill the programme's form in the phone's browser and send it."""
         self.open("safari")
         self.root.locator(".home").click()
@@ -75,6 +77,8 @@ class DeskPhone:
         if level is not None:
             self.browser.locator(f"input[name=level][value={level}]").check()
         self.browser.locator("#consent_personal_data").check()
+        if wants_news:
+            self.browser.locator("#consent_marketing").check()
         self.browser.locator("button[type=submit]").click()
 
     def texts(self) -> Locator:

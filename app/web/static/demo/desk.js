@@ -1,5 +1,6 @@
 // The desk: connects the phones, the till, the CRM and the evidence to the server's events.
 
+import { Campaign } from "./campaign.js";
 import { Crm } from "./crm.js";
 import { Phone } from "./phone.js";
 import { tap } from "./requests.js";
@@ -11,12 +12,13 @@ const LOOKS_MS = [40, 450];
 
 const phones = { one: new Phone("one"), two: new Phone("two"), three: new Phone("three") };
 const trace = new Trace();
+let program = "coffee";
+const campaign = new Campaign(program);
 const crm = new Crm((id) => till.choose(id));
 const till = new Till((member) => {
   crm.choose(member);
   trace.update(program, member);
 });
-let program = "coffee";
 let timers = [];
 
 async function look() {
@@ -24,6 +26,7 @@ async function look() {
   const [overview, portal] = await Promise.all([tap("GET", `/crm/${wanted}`), tap("GET", `/portal/${wanted}`)]);
   if (wanted !== program) return;
   till.update(program, overview.members);
+  campaign.choose(program);
   crm.update(program, overview, portal);
   await trace.update(program, till.member);
 }
