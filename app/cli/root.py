@@ -18,6 +18,8 @@ from app.cli.openapi import openapi
 from app.cli.passes import pass_app
 from app.cli.programs import program_app
 from app.cli.reconcile import reconcile
+from app.cli.rules import rule_app
+from app.cli.segments import segment_app
 from app.cli.serve import health_command, serve_command, worker_command
 from app.cli.settings import settings_app
 from app.cli.template import template_app
@@ -54,6 +56,8 @@ app.add_typer(key_app, name="key")
 app.add_typer(account_app, name="account")
 app.add_typer(pass_app, name="pass")
 app.add_typer(campaign_app, name="campaign")
+app.add_typer(segment_app, name="segment")
+app.add_typer(rule_app, name="rule")
 app.add_typer(google_app, name="google")
 app.add_typer(template_app, name="template")
 app.add_typer(settings_app, name="settings")

@@ -69,3 +69,46 @@ async def test_what_must_not_be_sent_is_refused_with_the_reason(run: Run, accoun
     assert refused.exit_code == 1
     assert said in refused.output
     assert await parsed(run, "campaign", "list") == []
+
+
+async def test_segments_are_counted_kept_and_read_from_a_list(run: Run, sessions, account, tmp_path):  # noqa: F811
+    async with sessions.begin() as session:
+        boris = await make_member(session, account, name="Boris")
+    condition, members = tmp_path / "named.json", tmp_path / "list.csv"
+    condition.write_text(json.dumps({"field": "name", "op": "is", "value": "Boris"}))
+    members.write_text(f"card_number\n{boris.card_number}\nnobody\n")
+
+    counted = await parsed(run, "segment", "count", str(condition))
+    kept = await parsed(run, "segment", "create", "Borises", str(condition))
+    read = await parsed(run, "segment", "import", "Listed", str(members))
+    again = await run("segment", "create", "Borises", str(condition))
+
+    assert (counted["count"], counted["sample"]) == (1, ["Boris"])
+    assert (await parsed(run, "segment", "count", kept["id"]))["count"] == 1
+    assert (read["members"], read["unknown_lines"]) == (1, [2])
+    assert [each["name"] for each in await parsed(run, "segment", "list")] == ["Borises", "Listed"]
+    assert again.exit_code == 1
+    members.write_text("{")
+    broken = await run("segment", "count", str(members))
+    assert (broken.exit_code, "no JSON object" in broken.output) == (1, True)
+
+
+async def test_a_rule_rests_until_it_is_activated(run: Run, account, tmp_path):  # noqa: F811
+    path = tmp_path / "rule.json"
+    rule = {
+        "trigger": {"kind": "birthday"},
+        "period_days": 300,
+        "campaign": {"texts": {"en": "Happy birthday"}},
+    }
+    path.write_text(json.dumps(rule))
+
+    made = await parsed(run, "rule", "create", "Birthdays", str(path))
+    active = await parsed(run, "rule", "activate", made["id"], "--by", "anna")
+    rests = await parsed(run, "rule", "deactivate", made["id"])
+
+    assert [each["is_active"] for each in (made, active, rests)] == [False, True, False]
+    assert active["activated_by"] == "anna"
+    assert [each["id"] for each in await parsed(run, "rule", "list")] == [made["id"]]
+    path.write_text(json.dumps(rule | {"trigger": {"kind": "full_moon"}}))
+    refused = await run("rule", "create", "Moons", str(path))
+    assert (refused.exit_code, "/trigger" in refused.output) == (1, True)
