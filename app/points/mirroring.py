@@ -66,19 +66,11 @@ async def follow(session: AsyncSession, entry: EntryView, movement: Movement, ot
 
 
 async def _copy(session: AsyncSession, entry: EntryView, movement: Movement, account_id: str) -> None:
-    balance = await session.scalar(select(Account.balance).where(Account.id == account_id)) or 0
-    points = max(movement.points, -balance)
+    points = max(movement.points, -await _balance(session, account_id))
     if points:
-        copy = replace(
-            movement,
-            account_id=account_id,
-            points=points,
-            source=SOURCE,
-            source_event=_event(entry.id, account_id),
-            member_id=None,
-            by_operator=True,  # a blocked card's balance follows as well
-        )
-        await post_and_tell(session, copy)
+        # By the operator: a blocked card's balance follows as well.
+        copied = replace(movement, points=points, member_id=None, by_operator=True)
+        await _post(session, entry, copied, account_id)
 
 
 async def _reverse_copy(session: AsyncSession, entry: EntryView, movement: Movement, account_id: str) -> None:
@@ -86,21 +78,36 @@ async def _reverse_copy(session: AsyncSession, entry: EntryView, movement: Movem
     copy = await entry_of_event(session, entry.program_id, SOURCE, _event(entry.reverses_id, account_id))
     if copy is None:
         return  # the account came later, or had nothing to give
-    balance = await session.scalar(select(Account.balance).where(Account.id == account_id)) or 0
-    points = max(-copy.points, -balance)
-    if points:
+    balance = await _balance(session, account_id)
+    if balance >= copy.points:
         undone = replace(
             movement,
-            account_id=account_id,
-            points=points,
-            source=SOURCE,
-            source_event=_event(entry.id, account_id),
+            points=-copy.points,
             reverses_id=copy.id,
             tier_points=-copy.tier_points,
             tier_at=copy.at,
             first_lot_id=copy.id,
         )
-        await post_and_tell(session, undone)
+        await _post(session, entry, undone, account_id)
+    elif balance:  # a reversal is of the whole entry: what is left of it is taken by a correction
+        left = replace(
+            movement,
+            kind="adjust",
+            points=-balance,
+            reverses_id=None,
+            tier_points=0,
+            first_lot_id=copy.id,
+        )
+        await _post(session, entry, left, account_id)
+
+
+async def _balance(session: AsyncSession, account_id: str) -> int:
+    return await session.scalar(select(Account.balance).where(Account.id == account_id)) or 0
+
+
+async def _post(session: AsyncSession, entry: EntryView, movement: Movement, account_id: str) -> None:
+    event = _event(entry.id, account_id)
+    await post_and_tell(session, replace(movement, account_id=account_id, source=SOURCE, source_event=event))
 
 
 def _event(entry_id: str, account_id: str) -> str:

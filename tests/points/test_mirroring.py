@@ -66,6 +66,20 @@ async def test_an_account_that_has_less_gives_what_it_has(session):
     assert await balances_of(session, [mother, child]) == [30, 0]
 
 
+async def test_a_reversal_takes_from_a_copy_what_is_left_of_it(sessions):
+    async with sessions.begin() as session:
+        _, (mother, child) = await family(session, "Mother", "Child")
+        earned = await ledger.earn(session, mother.id, 100, source_event="1", **SAID)
+        await mirroring.post_and_tell(
+            session, ledger.plain_movement("redeem", child.id, 60, source_event="before", **SAID)
+        )  # as before the programme mirrored: of this account only
+        await ledger.reverse(session, earned.entry.id, source_event="2", **SAID)
+
+        assert await balances_of(session, [mother, child]) == [0, 0]
+    report = await reconcile(sessions.kw["bind"], now=NOON)
+    assert report.mismatches == []
+
+
 async def test_two_tills_at_once_leave_all_balances_equal(sessions):
     async with sessions.begin() as session:
         _, accounts = await family(session, "Mother", "Child")
