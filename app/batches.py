@@ -12,53 +12,54 @@ Answer = TypeVar("Answer")
 
 
 class Batches(Generic[Item, Answer]):
-    """Hands what comes to `work` in batches of at most `most`; `at_once` of them are under way at a time.
+    """Hands what comes to `work` in batches of at most `most`, one after the other.
 
     `work` gives an answer for each item, in their order. Where it fails for several, each is tried alone, so
-    that one that cannot be done spoils no other.
+    that one that cannot be done spoils no other; unless the failure `is_of_all`, such as a database that is
+    away: trying two hundred one after the other would only keep them waiting for the same.
     """
 
     def __init__(
-        self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, most: int, at_once: int = 1
+        self,
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        most: int,
+        is_of_all: Callable[[Exception], bool],
     ) -> None:
         self._work = work
         self._most = most
-        self._seats = at_once
+        self._is_of_all = is_of_all
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: asyncio.Task[None] | None = None  # held here: the loop itself holds tasks only weakly
 
     async def do(self, item: Item) -> Answer:
         """The answer for this item. Raises what `work` raises for it."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if self._seats:
-            self._seats -= 1
-            task = asyncio.create_task(self._run())
-            self._running.add(task)  # the loop itself holds tasks only weakly
-            task.add_done_callback(self._running.discard)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
         return await answer
 
     async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            await self._try(batch)
-        self._seats += 1  # at once, not when the task is seen to have ended: somebody may come in between
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                await self._try(batch)
+        finally:  # at once, not when the task is seen to have ended: somebody may come in between
+            self._running = None
 
     async def _try(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._work([item for item, _ in batch])
         except Exception as error:
-            if len(batch) == 1:
-                _fail(batch[0][1], error)
+            if len(batch) > 1 and not self._is_of_all(error):
+                for each in batch:
+                    await self._try([each])
                 return
-            for each in batch:
-                await self._try([each])
+            for _, future in batch:
+                if not future.done():  # its request may have gone away
+                    future.set_exception(error)
         else:
             for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():  # its request may have gone away
+                if not future.done():
                     future.set_result(answer)
-
-
-def _fail(future: "asyncio.Future[Answer]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)

@@ -30,7 +30,7 @@ async def asked(batches: Batches[int, int], *items: int) -> list[asyncio.Task[in
 
 async def test_what_comes_while_a_batch_is_under_way_goes_together_with_the_next() -> None:
     work = Work()
-    batches = Batches(work, most=3)
+    batches = Batches(work, most=3, is_of_all=lambda _error: False)
     tasks = [*await asked(batches, 1), *await asked(batches, 2, 3, 4, 5)]
     work.gate.set()
 
@@ -40,7 +40,7 @@ async def test_what_comes_while_a_batch_is_under_way_goes_together_with_the_next
 
 async def test_one_that_cannot_be_done_spoils_no_other() -> None:
     work = Work()
-    batches = Batches(work, most=10)
+    batches = Batches(work, most=10, is_of_all=lambda _error: False)
     tasks = [*await asked(batches, 1), *await asked(batches, 2, 13, 4)]
     work.gate.set()
     done = await asyncio.gather(*tasks, return_exceptions=True)
@@ -49,9 +49,21 @@ async def test_one_that_cannot_be_done_spoils_no_other() -> None:
     assert isinstance(done[2], ValueError)
 
 
+async def test_what_fails_for_all_is_not_tried_for_each() -> None:
+    work = Work()
+    batches = Batches(work, most=10, is_of_all=lambda error: isinstance(error, ValueError))
+    tasks = [*await asked(batches, 1), *await asked(batches, 2, 13, 4)]
+    work.gate.set()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(each) for each in done] == [int, ValueError, ValueError, ValueError]
+    assert work.batches == [[1], [2, 13, 4]]
+    assert await batches.do(5) == 50
+
+
 async def test_a_request_that_goes_away_leaves_the_others_their_answers() -> None:
     work = Work()
-    batches = Batches(work, most=10)
+    batches = Batches(work, most=10, is_of_all=lambda _error: False)
     first, second = await asked(batches, 1, 2)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -65,7 +77,7 @@ async def test_a_request_that_goes_away_leaves_the_others_their_answers() -> Non
 async def test_whoever_comes_right_after_an_answer_is_not_forgotten() -> None:
     work = Work()
     work.gate.set()
-    batches = Batches(work, most=10)
+    batches = Batches(work, most=10, is_of_all=lambda _error: False)
 
     async def one_after_another() -> list[int]:
         return [await batches.do(item) for item in range(3)]

@@ -22,6 +22,7 @@ from app.inbox import sources
 from app.inbox.models import Source
 from app.inbox.receive import Arrived, keep_many
 from app.sealing import CannotUnseal
+from app.web.database_errors import was_away
 from app.web.errors import Problem
 from app.wiring import Services
 
@@ -123,7 +124,7 @@ def arrivals(services: Services) -> Batches[Arrived, str | None]:
         async with services.sessions.begin() as session:
             return await keep_many(session, some)
 
-    return Batches(keep, most=TOGETHER_MAX)
+    return Batches(keep, most=TOGETHER_MAX, is_of_all=was_away)
 
 
 def routes() -> list[Route]:
