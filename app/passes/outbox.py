@@ -183,7 +183,8 @@ async def sweep(
     """Enqueue again what a wallet is owed and has had no job for a while; how many: what any accident left.
 
     `silent_for` must exceed the longest wait between two tries. A second job for one pass is harmless:
-    whoever comes second finds nothing owed.
+    whoever comes second finds nothing owed. It is of the priority of the lost one: a purchase that was left
+    behind is still a purchase, and no campaign's rules keep it back.
     """
     silent = (
         select(Update.pass_id)
@@ -199,10 +200,12 @@ async def sweep(
     statement = (
         update(Update)
         .where(Update.pass_id.in_(silent), Update.wallet == wallet)
-        .values(queued=True, priority=kinds.BULK, touched_at=now)
-        .returning(Update.pass_id)
+        .values(queued=True, touched_at=now)
+        .returning(Update.pass_id, Update.priority)
         .execution_options(synchronize_session=False)
     )
-    found = (await session.scalars(statement)).all()
-    await enqueue_updates(session, [(pass_id, wallet) for pass_id in found], priority=kinds.BULK)
+    found = (await session.execute(statement)).all()
+    for priority in {row.priority for row in found}:
+        owed = [(row.pass_id, wallet) for row in found if row.priority == priority]
+        await enqueue_updates(session, owed, priority=priority)
     return len(found)

@@ -2,7 +2,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app import job_queue
 from app.job_queue import kinds
@@ -237,6 +237,23 @@ async def test_the_sweep_finds_what_is_owed_and_has_been_silent(sessions, silent
         )
 
     assert (swept, again) == (found, 0)
+
+
+async def test_what_the_sweep_takes_up_is_still_a_purchase_or_a_campaigns(sessions):
+    async with sessions.begin() as session:
+        bought, told = await make_issued(session), await make_issued(session)
+        for issued, priority in ((bought, kinds.LIVE), (told, kinds.BULK)):
+            await versions.mark_changed(
+                session, issued.program_id, [issued.id], because=BECAUSE, priority=priority, now=NOON
+            )
+        await session.execute(text("DELETE FROM pgqueuer"))  # the accident
+
+    async with sessions.begin() as session:
+        later = NOON + timedelta(minutes=31)
+        await outbox.sweep(session, APPLE, silent_for=timedelta(minutes=30), limit=10, now=later)
+
+    async with sessions() as session:
+        assert await jobs_by_kind(session) == {"push_apple": 1, "push_apple_chunk": 1}
 
 
 async def test_concurrent_changes_and_sends_leave_nothing_owed(sessions):
