@@ -3,10 +3,9 @@
 import asyncio
 
 import httpx2
-from sqlalchemy.exc import DBAPIError
 
 from app.clock import utc_now
-from app.db import open_read_engine, open_sessions
+from app.db import DATABASE_AWAY, open_read_engine, open_sessions
 from app.errors import PermanentFailure, TemporaryFailure
 from app.passes import google_callbacks, google_objects
 from app.settings import Settings
@@ -60,8 +59,11 @@ async def _evidence(settings: Settings) -> list[Finding]:
         async with open_sessions(engine)() as session:
             unannounced = await google_callbacks.unannounced(session, now=utc_now())
             refused, reason = await google_objects.refused(session)
-    except DBAPIError as error:
-        words = f"The database could not be read ({type(error.orig).__name__}): run `passbell migrate` first."
+    except DATABASE_AWAY as error:
+        words = (
+            f"The database could not be read ({type(error).__name__}): check PASSBELL_DATABASE_URL, and run "
+            "`passbell migrate` first."
+        )
         return [Finding("warning", "google_books", words)]
     finally:
         await engine.dispose()

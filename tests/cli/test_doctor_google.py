@@ -108,7 +108,8 @@ async def test_saves_that_no_callback_told_of_are_a_warning(asked, sessions, cou
     assert (("warning", "google_callbacks_silent") in await asked[1]()) is is_said
 
 
-async def test_a_database_that_is_not_there_is_said(asked, tmp_path):
-    found = await asked[1](database_url=f"sqlite:///{tmp_path / 'none.db'}")
+@pytest.mark.parametrize("address", ["sqlite:///{folder}/none.db", "postgresql://nobody@127.0.0.1:9/none"])
+async def test_a_database_that_is_not_there_is_said(asked, tmp_path, address):
+    found = await asked[1](database_url=address.format(folder=tmp_path))
 
     assert ("warning", "google_books") in found
