@@ -7,10 +7,9 @@ whose answer was lost, gets no second one. A class keeps ten; those that are ove
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import structlog
-
 from app.errors import TemporaryFailure
 from app.job_queue import JsonScalar, Retry
+from app.jobs import google_access
 from app.jobs.google_turns import Lane, Turns
 from app.passes import budget, class_messages
 from app.passes.models import ClassMessage
@@ -18,10 +17,7 @@ from app.wallets.google.api import Body, GoogleApi, Messaged
 from app.wallets.google.errors import IssuerRefused, NotAccepted
 from app.wiring import Services
 
-log = structlog.get_logger(__name__)
-
 RETRY = Retry(attempts_max=200, first_wait_seconds=2, longest_wait_seconds=900)
-SERVICE = "google"  # in push_stop: our account was refused
 KEPT = 9  # beside the new one: Google allows ten
 _NO_CLASS = "Google has no such class any more: it is written again with the next pass that changes"
 
@@ -32,7 +28,7 @@ async def send_class_message(services: Services, args: Mapping[str, JsonScalar])
     Raises TemporaryFailure for another try, in quiet hours until their end; PermanentFailure when Google
     will not have it.
     """
-    google = _connected(services)
+    google = google_access.connected(services)
     message_id = str(args["message_id"])
     async with services.sessions() as session:
         message = await session.get(ClassMessage, message_id)
@@ -46,10 +42,8 @@ async def send_class_message(services: Services, args: Mapping[str, JsonScalar])
     try:
         notify, why = await _add(google, message, decision, Turns(services, Lane.CAMPAIGN))
     except IssuerRefused as failure:
-        pause = services.push_stop.stop(SERVICE, str(failure), services.clock())
-        log.error("google.stopped", reason=str(failure), seconds=pause)
         await _note(services, message_id, str(failure))
-        raise TemporaryFailure(str(failure), retry_after_seconds=pause) from failure
+        raise google_access.stop(services, failure) from failure
     except NotAccepted as failure:
         async with services.sessions.begin() as session:
             await class_messages.record_refused(session, message_id, str(failure))
@@ -64,15 +58,6 @@ async def send_class_message(services: Services, args: Mapping[str, JsonScalar])
 async def _note(services: Services, message_id: str, why: str) -> None:
     async with services.sessions.begin() as session:
         await class_messages.record_waiting(session, message_id, why)
-
-
-def _connected(services: Services) -> GoogleApi:
-    if services.google_api is None:
-        raise TemporaryFailure("no Google issuer is set: see `passbell doctor`")
-    stopped = services.push_stop.seconds_left(SERVICE, services.clock())
-    if stopped:
-        raise TemporaryFailure("Google refuses our account", retry_after_seconds=stopped)
-    return services.google_api
 
 
 async def _add(

@@ -55,7 +55,8 @@ async def push_apple(services: Services, args: Mapping[str, JsonScalar]) -> None
     if taken is outbox.Idle.NOTHING_OWED:
         return
     if isinstance(taken, outbox.Later):
-        # Whoever holds the pass will enqueue what came meanwhile; this job only returns in case it died.
+        # Whoever holds the pass will enqueue what came meanwhile, and this job only returns in case it died;
+        # or its phones were told a moment ago, and this job returns for all that changes until then.
         raise TemporaryFailure(taken.why, retry_after_seconds=taken.seconds)
 
     sent_at = services.clock()

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import metrics
 from app.errors import PermanentFailure, TemporaryFailure
 from app.job_queue import JsonScalar, Retry
+from app.jobs import google_access
+from app.jobs.google_access import SERVICE
 from app.jobs.google_messages import MessageDeferred, tell_news
 from app.jobs.google_sending import Brought, Card, bring
 from app.jobs.google_turns import Lane, Turns
@@ -40,7 +42,6 @@ SWEEP_MAX = 1000
 NEW_FOR = timedelta(hours=1)
 # A body that Google cannot use is tried again, for a picture may have been away; then a person must look.
 REFUSED_WAITS_SECONDS = (60.0, 600.0, 3600.0, 21_600.0)
-SERVICE = "google"  # in push_stop: our account was refused
 
 
 async def update_google(services: Services, args: Mapping[str, JsonScalar], *, is_bulk: bool = False) -> None:
@@ -72,12 +73,9 @@ async def update_google(services: Services, args: Mapping[str, JsonScalar], *, i
 
 
 def _connected(services: Services) -> tuple[GoogleApi, GoogleWallet]:
-    if services.google_api is None or services.google is None:
-        raise TemporaryFailure("no Google issuer is set: see `passbell doctor`")
-    stopped = services.push_stop.seconds_left(SERVICE, services.clock())
-    if stopped:
-        raise TemporaryFailure("Google refuses our account", retry_after_seconds=stopped)
-    return services.google_api, services.google
+    api = google_access.connected(services)
+    assert services.google is not None, "the API and the wallet are set up together"
+    return api, services.google
 
 
 async def _lane(services: Services, pass_id: str, *, is_bulk: bool) -> Lane | None:
@@ -208,11 +206,7 @@ async def _failed(
     retry: TemporaryFailure | PermanentFailure = failure
     is_final = False
     if isinstance(failure, IssuerRefused):
-        # Every further request would be refused too. What is owed stays owed, and one request after the
-        # pause finds out whether somebody has mended it.
-        pause = services.push_stop.stop(SERVICE, str(failure), now)
-        log.error("google.stopped", reason=str(failure), seconds=pause)
-        retry = TemporaryFailure(str(failure), retry_after_seconds=pause)
+        retry = google_access.stop(services, failure)
     elif isinstance(failure, PermanentFailure):
         is_final = taken.attempts >= len(REFUSED_WAITS_SECONDS)
         log.warning("google.refused", reason=str(failure), pass_id=taken.pass_id, for_good=is_final)
