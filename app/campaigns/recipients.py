@@ -230,6 +230,10 @@ def _facts(session: AsyncSession) -> Facts:
 
 
 async def take_time(session: AsyncSession) -> None:
-    """Lift the server's limit on a statement, in this transaction: a million rows take their time."""
+    """Lift the server's limit on a statement, in this transaction: a million rows take their time.
+
+    They also take memory: hashes and sorts of 4 MB, the server's default, would go by the disk.
+    """
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(text("SET LOCAL statement_timeout = '300s'"))
+        await session.execute(text("SET LOCAL work_mem = '64MB'"))
