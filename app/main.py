@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__
+from app.answer_times import Measured, reporting
 from app.clock import Clock, utc_now
 from app.jobs.running import working
 from app.passes.evidence import collecting
@@ -41,6 +42,8 @@ from app.wiring import open_services
 def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """The application; its services, and the worker where it works inside, open and close with it."""
 
+    measured = Measured()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
@@ -51,6 +54,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
             app.state.phone_reads = PhoneReads(services.reader)
             app.state.plain_movements = PlainMovements(services.engine)
             app.state.evidence = await stack.enter_async_context(collecting(services.sessions))
+            await stack.enter_async_context(reporting(measured, services.sessions, clock))
             if settings.works_inside:
                 await stack.enter_async_context(working(services))
             yield
@@ -84,7 +88,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
     direct = [*passkit, *quick_transactions.routes(), *crm_webhooks.routes()]
-    app.add_middleware(DirectDoors, routes=direct)
+    app.add_middleware(DirectDoors, routes=direct, measured=measured)
     app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
     app.add_middleware(BodySize, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))

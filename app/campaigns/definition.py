@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
+from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import (
@@ -175,7 +176,7 @@ class Definition(_Strict):
                     raise ValueError(f"an e-mail needs a subject in {', '.join(sorted(missing))}")
         return self
 
-    @property
+    @cached_property
     def arms(self) -> tuple[Variant, ...]:
         """The variants; for a campaign without a test the one that everybody gets."""
         if self.variants:
@@ -189,9 +190,13 @@ class Definition(_Strict):
         texts += [self.fallback.texts] if self.fallback else []
         return tuple(sorted(each for each in texts[0] if all(each in others for others in texts)))
 
+    @cached_property
+    def _arms_by_name(self) -> dict[str, Variant]:
+        return {each.name: each for each in self.arms}
+
     def arm(self, variant: str) -> Variant:
         """The arm of this name."""
-        return next(each for each in self.arms if each.name == variant)
+        return self._arms_by_name[variant]
 
     def texts_on(self, route: str, variant: str) -> Mapping[str, str]:
         """The texts of an arm on a route: those of the fallback where it is not the campaign's own."""

@@ -1,29 +1,84 @@
 """What happens to the members of one chunk: points, the text on their passes, an SMS for those without."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns.consent import reachable
 from app.campaigns.definition import REST, Definition
 from app.campaigns.models import Campaign, Recipient
 from app.campaigns.wording import render
-from app.job_queue import kinds
+from app.db import Json, UtcDateTime
 from app.members.messages import Channel, queue_message
 from app.members.models import Member, Program
 from app.passes.models import Pass
-from app.passes.versions import mark_changed
+from app.passes.versions import mark_retold
 from app.points.movements import Movement
 from app.points.posting import post
 from app.points.refusals import MemberBlocked, PointsOutOfRange, UnknownMember
+from app.sql import typed_text
 
 SOURCE = "campaign"
 PURPOSE = "campaign"
+
+
+# What of a recipient's row is read, in the order of Due's fields.
+DUE_COLUMNS = (
+    Recipient.position,
+    Recipient.member_id,
+    Recipient.account_id,
+    Recipient.language,
+    Recipient.route,
+    Recipient.variant,
+    Recipient.facts,
+    Recipient.reason,
+)
+
+
+@dataclass(slots=True)
+class Due:
+    """A recipient whose time it is, and what became of it. No model: loading those costs too much."""
+
+    position: int
+    member_id: str
+    account_id: str
+    language: str
+    route: str
+    variant: str
+    facts: dict[str, Any]
+    reason: str
+    is_done: bool = False
+    version: int | None = None
+    pass_id: str | None = None
+    message_id: str | None = None
+
+
+# The plan stands in each row: were it a parameter, SQLite would walk through the whole plan for each of them.
+_FIELDS = ("plan_id", "position", "state", "reason", "version", "pass_id", "message_id")
+_NUMBERS = ("position", "version")
+
+
+def _field(number: int, name: str) -> str:
+    value = f"value->>{number}"
+    return f"CAST({value} AS bigint) AS {name}" if name in _NUMBERS else f"{value} AS {name}"
+
+
+_GIVEN = ", ".join(_field(number, name) for number, name in enumerate(_FIELDS))
+_RECORD = {
+    dialect: typed_text(
+        f"""UPDATE recipients SET state = given.state, reason = given.reason, version = given.version,
+          pass_id = given.pass_id, message_id = given.message_id,
+          done_at = CASE WHEN given.state = 'done' THEN :now END
+        FROM (SELECT {_GIVEN} FROM {elements}(:rows)) given
+        WHERE recipients.plan_id = given.plan_id AND recipients.position = given.position""",  # noqa: S608
+        {"rows": Json(), "now": UtcDateTime()},
+    )
+    for dialect, elements in (("sqlite", "json_each"), ("postgresql", "jsonb_array_elements"))
+}
 
 
 @dataclass(frozen=True)
@@ -35,14 +90,14 @@ class _Job:
     definition: Definition
     now: datetime
 
-    def variant(self, recipient: Recipient) -> str:
+    def variant(self, recipient: Due) -> str:
         """The arm whose text and points a member gets: of the rest, the winner."""
         return self.campaign.winner or "" if recipient.variant == REST else recipient.variant
 
-    def points(self, recipient: Recipient) -> int:
+    def points(self, recipient: Due) -> int:
         return self.definition.points_of(self.variant(recipient))
 
-    def text(self, recipient: Recipient, texts: Mapping[str, str]) -> str:
+    def text(self, recipient: Due, texts: Mapping[str, str]) -> str:
         bonus = self.points(recipient)
         source = texts[recipient.language]
         return render(source, recipient.facts, self.program, recipient.language, bonus=bonus)
@@ -53,7 +108,7 @@ async def deliver(
     program: Program,
     campaign: Campaign,
     definition: Definition,
-    chunk: Sequence[Recipient],
+    chunk: Sequence[Due],
     *,
     now: datetime,
 ) -> int:
@@ -67,12 +122,29 @@ async def deliver(
     for recipient in chunk:
         reached = recipient.member_id in told or recipient.message_id is not None
         if reached or (recipient.account_id in credited and job.points(recipient)):
-            recipient.state, recipient.done_at = "done", now
+            recipient.is_done = True
         else:
-            recipient.state = "skipped"
             recipient.reason = recipient.reason or _why_not(recipient, allowed)
+    await _record(session, job, chunk)
+    return sum(1 for recipient in chunk if recipient.is_done)
+
+
+async def _record(session: AsyncSession, job: _Job, chunk: Sequence[Due]) -> None:
+    rows = [
+        [
+            job.campaign.plan_id,
+            each.position,
+            "done" if each.is_done else "skipped",
+            each.reason,
+            each.version,
+            each.pass_id,
+            each.message_id,
+        ]
+        for each in chunk
+    ]
+    statement = _RECORD[session.get_bind().dialect.name]
     await session.flush()
-    return sum(1 for recipient in chunk if recipient.state == "done")
+    await session.execute(statement, {"rows": rows, "now": job.now})
 
 
 @dataclass(frozen=True)
@@ -83,14 +155,14 @@ class _Allowed:
     by_channel: Mapping[str, set[str]]
     full: set[str]  # have had as many campaigns as the cap allows
 
-    def may(self, recipient: Recipient) -> bool:
+    def may(self, recipient: Due) -> bool:
         return (
             recipient.member_id in self.by_channel.get(recipient.route, set())
             and recipient.member_id not in self.full
         )
 
 
-def _why_not(recipient: Recipient, allowed: _Allowed) -> str:
+def _why_not(recipient: Due, allowed: _Allowed) -> str:
     if recipient.member_id not in allowed.active:
         return "blocked"
     if recipient.member_id in allowed.full:
@@ -100,7 +172,7 @@ def _why_not(recipient: Recipient, allowed: _Allowed) -> str:
     return "no_wallet"
 
 
-async def _allowed(session: AsyncSession, job: _Job, chunk: Sequence[Recipient]) -> _Allowed:
+async def _allowed(session: AsyncSession, job: _Job, chunk: Sequence[Due]) -> _Allowed:
     ids = [recipient.member_id for recipient in chunk]
     active = await session.scalars(select(Member.id).where(Member.id.in_(ids), Member.state == "active"))
     routes = {recipient.route for recipient in chunk} & {"wallet", "sms", "email"}
@@ -123,7 +195,7 @@ async def _full(session: AsyncSession, job: _Job, ids: Sequence[str]) -> set[str
     )
 
 
-async def _credit(session: AsyncSession, job: _Job, chunk: Sequence[Recipient]) -> set[str]:
+async def _credit(session: AsyncSession, job: _Job, chunk: Sequence[Due]) -> set[str]:
     """Post the points, once for each member whatever is repeated; the accounts that moved."""
     moved: set[str] = set()
     for recipient in chunk:
@@ -152,12 +224,12 @@ async def _credit(session: AsyncSession, job: _Job, chunk: Sequence[Recipient]) 
 
 
 async def _passes(
-    session: AsyncSession, chunk: Sequence[Recipient], credited: set[str]
-) -> Sequence[Row[str, str, str, str]]:
+    session: AsyncSession, chunk: Sequence[Due], credited: set[str]
+) -> Sequence[Row[str, str, str, int, str]]:
     """The active passes of the chunk's members, and all those of accounts whose balance moved."""
     members = [recipient.member_id for recipient in chunk if recipient.route == "wallet"]
     query = (
-        select(Pass.id, Pass.member_id, Pass.message, Member.account_id)
+        select(Pass.id, Pass.member_id, Pass.message, Pass.version, Member.account_id)
         .join(Member, Member.id == Pass.member_id)
         .where(Pass.state == "active", Pass.member_id.in_(members) | Member.account_id.in_(sorted(credited)))
         .order_by(Pass.id)
@@ -169,54 +241,38 @@ async def _passes(
 async def _change_passes(
     session: AsyncSession,
     job: _Job,
-    chunk: Sequence[Recipient],
+    chunk: Sequence[Due],
     allowed: _Allowed,
-    held: Sequence[Row[str, str, str, str]],
+    held: Sequence[Row[str, str, str, int, str]],
     credited: set[str],
 ) -> set[str]:
     """Put the texts on the passes and mark all of them changed, each once; the members who are told."""
     by_member = {each.member_id: each for each in chunk if each.route == "wallet" and allowed.may(each)}
-    changed: set[str] = set()
-    texts: defaultdict[str, list[str]] = defaultdict(list)
+    texts: dict[str, str | None] = {}
     told: set[str] = set()
     for row in held:
-        recipient = by_member.get(row.member_id)
-        if recipient is not None:
-            text = job.text(recipient, job.definition.texts_on("wallet", job.variant(recipient)))
-            if text and text != row.message:
-                texts[text].append(row.id)
-                told.add(row.member_id)
-                recipient.pass_id = recipient.pass_id or row.id
-            elif row.member_id not in told:
-                recipient.reason = "same_text"
         if row.account_id in credited:
-            changed.add(row.id)
-    for text, pass_ids in texts.items():
-        changed.update(pass_ids)
-        await session.execute(
-            update(Pass).where(Pass.id.in_(pass_ids)).values(message=text),
-            execution_options={"synchronize_session": False},
-        )
-    await _mark(session, job, sorted(changed), by_member)
+            texts[row.id] = None
+        recipient = by_member.get(row.member_id)
+        if recipient is None:
+            continue
+        text = job.text(recipient, job.definition.texts_on("wallet", job.variant(recipient)))
+        if text and text != row.message:
+            texts[row.id] = text
+            told.add(row.member_id)
+            recipient.pass_id = recipient.pass_id or row.id
+        elif row.member_id not in told:
+            recipient.reason = "same_text"
+    because = {"campaign_id": job.campaign.id}
+    await mark_retold(session, job.program.id, texts, because=because, now=job.now)
+    for row in held:
+        recipient = by_member.get(row.member_id)
+        if row.id in texts and recipient is not None and recipient.pass_id in (None, row.id):
+            recipient.pass_id, recipient.version = row.id, row.version + 1  # they are locked
     return told
 
 
-async def _mark(
-    session: AsyncSession, job: _Job, pass_ids: Sequence[str], by_member: Mapping[str, Recipient]
-) -> None:
-    """One new version of every pass, told after everything that is not a campaign."""
-    because = {"campaign_id": job.campaign.id}
-    await mark_changed(session, job.program.id, pass_ids, because=because, now=job.now, priority=kinds.BULK)
-    versions = await session.execute(
-        select(Pass.id, Pass.member_id, Pass.version).where(Pass.id.in_(pass_ids))
-    )
-    for row in versions:
-        recipient = by_member.get(row.member_id)
-        if recipient is not None and recipient.pass_id in (None, row.id):
-            recipient.pass_id, recipient.version = row.id, row.version
-
-
-async def _write(session: AsyncSession, job: _Job, chunk: Sequence[Recipient], allowed: _Allowed) -> None:
+async def _write(session: AsyncSession, job: _Job, chunk: Sequence[Due], allowed: _Allowed) -> None:
     """An SMS or an e-mail to those whose route it is, in the same commit as their state: never twice."""
     mine = [each for each in chunk if each.route in ("sms", "email") and allowed.may(each)]
     ids = [each.member_id for each in mine]

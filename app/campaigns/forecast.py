@@ -125,8 +125,8 @@ async def _sms_parts(session: AsyncSession, freezing: Freezing, recipients: int)
         if is_fixed(text)
     }
     parts = 0
-    # By ranges of positions: after as many rows as these the database has no statistics of them yet, and with a
-    # LIMIT it would look through all of them for each page.
+    # By ranges of positions: the database has no statistics of rows it has just written, and with a LIMIT it
+    # would look through all of them for each page.
     for after in range(0, recipients, _PAGE):
         query = select(Recipient.language, Recipient.facts, Recipient.variant).where(
             Recipient.plan_id == freezing.plan_id,

@@ -68,6 +68,8 @@ class Campaign(Base):
     step: Mapped[int] = mapped_column(BigInteger, default=0)  # only the job that names it goes on
     done: Mapped[int] = mapped_column(BigInteger, default=0)  # recipients of the plan so far
     skipped: Mapped[int] = mapped_column(BigInteger, default=0)
+    pace: Mapped[int] = mapped_column(default=2000, server_default="2000")  # recipients a second, now
+    paced_at: Mapped[datetime | None]  # when it was set
     winner: Mapped[str | None] = mapped_column(String(32))  # the variant that goes to the rest
     parent_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # of a follow-up: what it follows
     rule_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # that started it

@@ -5,27 +5,21 @@ goes on at the chunk's edge, and a repeated job finds that its step is over.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.campaigns import approval, follow_ups
+from app.campaigns import approval, follow_ups, speed
 from app.campaigns.announcing import tell_state
 from app.campaigns.definition import Definition, parse
-from app.campaigns.delivery import deliver
+from app.campaigns.delivery import DUE_COLUMNS, Due, deliver
 from app.campaigns.models import Campaign, Plan, Recipient
 from app.campaigns.plan import Fingerprints
 from app.campaigns.schedule import quiet_until
 from app.db import locked
 from app.members.models import Program
-from app.passes.models import Update
-
-CHUNK = 200  # about a quarter of a second: a stop waits for one chunk at most
-# Passes changed and not yet told. What is beyond stays with the campaign, where it can be stopped.
-BACKLOG_MAX = 1000
-BACKLOG_WAIT = timedelta(seconds=0.5)
-BACKLOG_COUNTS_FOR = timedelta(seconds=30)  # what waits longer is a phone out of reach, not our speed
 
 
 async def go_on(
@@ -41,18 +35,21 @@ async def go_on(
         await tell_state(session, campaign, now=now)
         if not is_started:
             return
-    if await _is_behind(session, campaign.program_id, now=now):
-        await _next(session, campaign, run_at=now + BACKLOG_WAIT)
+    if await speed.is_behind(session, campaign.program_id, now=now):
+        await _next(session, campaign, run_at=now + speed.BACKLOG_WAIT)
         return
+    await speed.adapt(session, campaign, now=now)
 
     program = await session.get_one(Program, campaign.program_id)
     definition = parse(plan.definition)
-    chunk, wait_until = await _take(session, plan, definition, now=now)
+    chunk, wait_until = await _take(
+        session, plan, definition, size=speed.chunk_size(campaign, definition), now=now
+    )
     if chunk:
         done = await deliver(session, program, campaign, definition, chunk, now=now)
         campaign.done += done
         campaign.skipped += len(chunk) - done
-        await _next(session, campaign, run_at=_after(definition, len(chunk), now))
+        await _next(session, campaign, run_at=now + speed.wait_after(campaign, definition, len(chunk)))
     elif wait_until is not None:
         await _next(session, campaign, run_at=wait_until)
     else:
@@ -78,33 +75,10 @@ async def _next(session: AsyncSession, campaign: Campaign, *, run_at: datetime |
     await approval.enqueue_step(session, campaign, run_at=run_at)
 
 
-def _after(definition: Definition, size: int, now: datetime) -> datetime | None:
-    """When the next chunk may go, at the speed asked for."""
-    return None if definition.per_second is None else now + timedelta(seconds=size / definition.per_second)
-
-
-async def _is_behind(session: AsyncSession, program_id: str, *, now: datetime) -> bool:
-    """Whether the workers still have as much to tell as they do in a moment: their speed sets ours."""
-    waiting = (
-        select(Update.pass_id)
-        .where(
-            Update.program_id == program_id,
-            Update.wanted_version > Update.sent_version,
-            Update.touched_at > now - BACKLOG_COUNTS_FOR,
-            Update.touched_at <= now,  # what the budget defers waits on purpose
-            Update.queued,
-        )
-        .limit(BACKLOG_MAX)
-        .subquery()
-    )
-    return (await session.scalar(select(func.count()).select_from(waiting)) or 0) >= BACKLOG_MAX
-
-
 async def _take(
-    session: AsyncSession, plan: Plan, definition: Definition, *, now: datetime
-) -> tuple[Sequence[Recipient], datetime | None]:
+    session: AsyncSession, plan: Plan, definition: Definition, *, size: int, now: datetime
+) -> tuple[Sequence[Due], datetime | None]:
     """The next recipients whose time it is; without any, when the next ones are due (None: never)."""
-    size = CHUNK if definition.per_second is None else min(CHUNK, max(1, definition.per_second // 2))
     waits: list[datetime] = []
     for zone, at in sorted(plan.zones.items()):
         due = None if at is None else datetime.fromisoformat(at)
@@ -117,19 +91,23 @@ async def _take(
     return (), min(waits, default=None)
 
 
-async def _chunk(session: AsyncSession, plan_id: str, zone: str, size: int) -> list[Recipient]:
+async def _chunk(session: AsyncSession, plan_id: str, zone: str, size: int) -> list[Due]:
     """The next recipients on this clock; of the last account all, so that its passes change once."""
-    planned = select(Recipient).where(
+    planned = select(*DUE_COLUMNS).where(
         Recipient.plan_id == plan_id, Recipient.zone == zone, Recipient.state == "planned"
     )
-    chunk = list(await session.scalars(planned.order_by(Recipient.position).limit(size)))
+    chunk = await _due(session, planned.order_by(Recipient.position).limit(size))
     if len(chunk) < size:
         return chunk
     last = chunk[-1]
     rest = planned.where(Recipient.position > last.position, Recipient.account_id == last.account_id)
     # They are neighbours, but the planner cannot know: without a limit it would look at all that follow.
     near = rest.where(Recipient.position <= last.position + _ACCOUNT_MEMBERS_MAX)
-    return [*chunk, *await session.scalars(near.order_by(Recipient.position))]
+    return [*chunk, *await _due(session, near.order_by(Recipient.position))]
+
+
+async def _due(session: AsyncSession, query: Select[*tuple[Any, ...]]) -> list[Due]:
+    return [Due(*row) for row in await session.execute(query)]
 
 
 _ACCOUNT_MEMBERS_MAX = 100

@@ -1,6 +1,6 @@
 """Every table, in one import: what Alembic compares the database with, and what the processes map."""
 
-from app import rate_limits
+from app import answer_times, rate_limits
 from app.campaigns import models as campaigns
 from app.db import Base
 from app.deals import models as deals
@@ -13,6 +13,7 @@ from app.webhooks import models as webhooks
 
 __all__ = [
     "Base",
+    "answer_times",
     "campaigns",
     "deals",
     "enrolment",

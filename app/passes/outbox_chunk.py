@@ -72,7 +72,7 @@ _ROWS = {
     "value->>2 AS push_service, value->>3 AS push_token FROM jsonb_array_elements(:rows)",
 }
 # SQLite has one writer. On PostgreSQL rows are locked in one order, or two chunks would wait for each other.
-_LOCK = {"sqlite": "", "postgresql": " ORDER BY pass_id FOR UPDATE"}
+_LOCK = {"sqlite": "", "postgresql": " ORDER BY updates.pass_id FOR UPDATE OF updates"}
 
 
 def _by_database(sql: str) -> dict[str, TextClause]:
@@ -80,7 +80,9 @@ def _by_database(sql: str) -> dict[str, TextClause]:
     return {name: typed_text(f"{beginning} {sql}", _TYPES) for name, beginning in given.items()}
 
 
-_MINE = f"SELECT pass_id FROM updates WHERE wallet = '{APPLE}' AND pass_id IN (SELECT pass_id FROM given)"  # noqa: S608
+_MINE = f"""SELECT updates.pass_id, given.version FROM given JOIN updates ON updates.pass_id = given.pass_id
+WHERE updates.wallet = '{APPLE}'"""  # noqa: S608
+_OF_MINE = f"FROM mine WHERE updates.wallet = '{APPLE}' AND updates.pass_id = mine.pass_id"
 _TAKE = {
     name: statement.columns(leased_until=UtcDateTime())
     for name, statement in _by_database(
@@ -88,9 +90,8 @@ _TAKE = {
           queued = coalesce(leased_until >= :now, false),
           leased_until = CASE WHEN leased_until >= :now THEN leased_until
             WHEN wanted_version > sent_version THEN :until END
-        WHERE wallet = '{APPLE}' AND pass_id IN (SELECT pass_id FROM mine)
-          AND (queued OR wanted_version > sent_version)
-        RETURNING pass_id, program_id, wanted_version, leased_until, queued"""  # noqa: S608
+        {_OF_MINE} AND (queued OR wanted_version > sent_version)
+        RETURNING updates.pass_id, program_id, wanted_version, leased_until, queued"""  # noqa: S608
     ).items()
 }
 _TARGETS = {
@@ -115,20 +116,18 @@ _ACCEPT = {
 }
 _SENT = _by_database(
     f"""UPDATE updates SET attempts = 0, leased_until = NULL, told_at = :now,
-      sent_version = CASE WHEN queued THEN sent_version ELSE given.version END
-    FROM given WHERE updates.wallet = '{APPLE}' AND updates.pass_id = given.pass_id
-      AND updates.pass_id IN (SELECT pass_id FROM mine) AND leased_until = :mine
-      AND sent_version < given.version
+      sent_version = CASE WHEN queued THEN sent_version ELSE mine.version END
+    {_OF_MINE} AND leased_until = :mine AND sent_version < mine.version
     RETURNING updates.pass_id, queued"""  # noqa: S608
 )
 _FAILED = _by_database(
     f"""UPDATE updates SET queued = true, attempts = attempts + 1, leased_until = NULL, touched_at = :now
-    WHERE wallet = '{APPLE}' AND pass_id IN (SELECT pass_id FROM mine) AND leased_until = :mine"""  # noqa: S608
+    {_OF_MINE} AND leased_until = :mine"""  # noqa: S608
 )
 # The sweep looks for silence: these are silent on purpose, until then.
 _DEFER = _by_database(
     f"""UPDATE updates SET queued = true, leased_until = NULL, touched_at = :until
-    WHERE wallet = '{APPLE}' AND pass_id IN (SELECT pass_id FROM mine) AND leased_until = :mine"""  # noqa: S608
+    {_OF_MINE} AND leased_until = :mine"""  # noqa: S608
 )
 
 

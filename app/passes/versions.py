@@ -34,6 +34,8 @@ TYPES = {
     "message": String(),
     "account_id": String(),
     "now": UtcDateTime(),
+    "texts": Json(),
+    "but_wallet": String(),
     "trace_stem": String(),
     "program_id": String(),
     "details": Json(),
@@ -60,10 +62,26 @@ _OF_ACCOUNT = "state = 'active' AND member_id IN (SELECT id FROM members WHERE a
 _CHANGE_ACCOUNT = _statement(_CHANGE.format(and_message="", which=_OF_ACCOUNT))
 _CHANGE_THESE = _statement(_CHANGE.format(and_message="", which="id IN :pass_ids"))
 _CHANGE_MESSAGE = _statement(_CHANGE.format(and_message=", message = :message", which="id IN :pass_ids"))
+# Each with a text of its own, or none: rows as one JSON value, the only list that both databases take.
+_TEXTS = {
+    "sqlite": "SELECT json_extract(value, '$[0]') AS pass_id, json_extract(value, '$[1]') AS words"
+    " FROM json_each(:texts)",
+    "postgresql": "SELECT value->>0 AS pass_id, value->>1 AS words FROM jsonb_array_elements(:texts)",
+}
+_CHANGE_TEXTS = {
+    name: _statement(
+        _CHANGE.format(
+            and_message=f", message = coalesce(given.words, message) FROM ({rows}) given",
+            which="id = given.pass_id",
+        )
+    )
+    for name, rows in _TEXTS.items()
+}
 
 # PostgreSQL does all of it at once, for there every statement is a journey of its own. `owed` locks the rows
 # and reads them as they are after the wait, so `queued` is the newest, whoever changed it meanwhile. A job
-# that waits with a campaign is not waited for: one of this change's priority is sent after it.
+# that waits with a campaign is not waited for: one of this change's priority is sent after it. No two
+# parts are joined: without statistics PostgreSQL would compare each row of one with all of the other.
 _KIND = " ".join(f"WHEN '{wallet}' THEN '{kind}'" for wallet, kind in _JOBS.items())
 _JOBS_AT_ONCE = enqueue_sql(
     f"CASE wallet {_KIND} END",
@@ -78,18 +96,19 @@ traced AS (
     :program_id, id, '{trace.CHANGED}', version, :details, :now FROM changed
 ),
 owed AS (
-  SELECT pass_id, wallet, queued AND priority >= :priority AS on_its_way FROM updates
-  WHERE pass_id IN (SELECT id FROM changed) ORDER BY pass_id, wallet FOR UPDATE
+  SELECT pass_id, wallet, changed.version AS newest, queued AND priority >= :priority AS on_its_way
+  FROM changed JOIN updates ON pass_id = changed.id
+  WHERE wallet <> :but_wallet ORDER BY pass_id, wallet FOR UPDATE OF updates
 ),
 wanted AS (
-  UPDATE updates SET wanted_at = :now, wanted_version = changed.version, queued = true,
+  UPDATE updates SET wanted_at = :now, wanted_version = owed.newest, queued = true,
     priority = CASE WHEN owed.on_its_way THEN updates.priority ELSE :priority END,
     touched_at = CASE WHEN owed.on_its_way THEN updates.touched_at ELSE :now END
-  FROM changed JOIN owed ON owed.pass_id = changed.id
-  WHERE updates.wallet = owed.wallet AND updates.pass_id = changed.id
+  FROM owed WHERE updates.pass_id = owed.pass_id AND updates.wallet = owed.wallet
 )"""  # noqa: S608  constants of this file
 _AT_ONCE = f"{_MARK}, jobs AS ({_JOBS_AT_ONCE})"
 _CHANGES = (_CHANGE_ACCOUNT, _CHANGE_THESE, _CHANGE_MESSAGE)
+_BY_TEXTS = _CHANGE_TEXTS["postgresql"]
 _AT_ONCE_BY_CHANGE = {
     change: _statement(f"WITH {_AT_ONCE.format(change=change.text)} SELECT 1") for change in _CHANGES
 }
@@ -98,7 +117,7 @@ _MARK_BY_CHANGE = {
     change: _statement(
         f"WITH {_MARK.format(change=change.text)} SELECT pass_id, wallet FROM owed WHERE NOT on_its_way"  # noqa: S608
     )
-    for change in _CHANGES
+    for change in (*_CHANGES, _BY_TEXTS)
 }
 
 
@@ -119,11 +138,12 @@ SELECT :trace_stem || printf('%0{_COUNTER_LENGTH}x', row_number() OVER (ORDER BY
 _WANT = """
 UPDATE updates SET wanted_at = :now,
   wanted_version = (SELECT version FROM passes WHERE passes.id = updates.pass_id)
-WHERE pass_id IN :pass_ids
+WHERE pass_id IN :pass_ids AND wallet <> :but_wallet
 """
 _QUEUE = """
 UPDATE updates SET queued = true, priority = :priority, touched_at = :now
-WHERE pass_id IN :pass_ids AND (NOT queued OR priority < :priority) RETURNING pass_id, wallet
+WHERE pass_id IN :pass_ids AND wallet <> :but_wallet AND (NOT queued OR priority < :priority)
+RETURNING pass_id, wallet
 """
 
 
@@ -136,6 +156,7 @@ def _step(sql: str) -> TextClause:
 
 _TRACE_STEP, _WANT_STEP, _QUEUE_STEP = _step(_TRACE), _step(_WANT), _step(_QUEUE)
 _STEP_BY_CHANGE = {change: _step(change.text) for change in _CHANGES}
+_STEP_BY_CHANGE[_BY_TEXTS] = _step(_CHANGE_TEXTS["sqlite"].text)
 
 
 async def mark_account_changed(
@@ -180,6 +201,29 @@ async def mark_changed(
         await _mark(session, program_id, _CHANGE_MESSAGE, which, because=because, priority=priority, now=now)
 
 
+async def mark_retold(
+    session: AsyncSession,
+    program_id: str,
+    texts: Mapping[str, str | None],
+    *,
+    because: Mapping[str, str],
+    now: datetime,
+    but_wallet: str = "",
+) -> None:
+    """`mark_changed` for a campaign: each pass with its own news; None leaves what it shows.
+
+    `but_wallet` is not owed this change by itself: it hears of it with the next one.
+    """
+    if not texts:
+        return
+    which: dict[str, object] = {
+        "texts": [[pass_id, text] for pass_id, text in sorted(texts.items())],
+        "pass_ids": list(texts),
+        "but_wallet": but_wallet,
+    }
+    await _mark(session, program_id, _BY_TEXTS, which, because=because, priority=kinds.BULK, now=now)
+
+
 async def _mark(
     session: AsyncSession,
     program_id: str,
@@ -193,8 +237,8 @@ async def _mark(
     if session.new or session.dirty:
         await session.flush()  # a pass made a moment ago may not be in the database yet
     values = {
-        **which,
         **values_of(because, priority=priority, now=now),
+        **which,
         "program_id": program_id,
         "now": now,
     }
@@ -239,6 +283,7 @@ def values_of(because: Mapping[str, str], *, priority: int, now: datetime) -> di
     return {
         "second": int(now.timestamp()),
         "details": dict(because),
+        "but_wallet": "",
         "trace_stem": new_id("trc")[:-_COUNTER_LENGTH],
         "priority": priority,
     }

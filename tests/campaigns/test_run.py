@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from app.campaigns import run, steering
+from app.campaigns import run, speed, steering
 from app.campaigns.drafts import CampaignState
 from app.campaigns.models import Campaign
 from app.db import Sessions
@@ -56,7 +56,7 @@ async def test_message_and_points_are_one_new_version_of_each_pass(marketing, me
 
 
 async def test_members_who_share_an_account_get_their_own_points_in_one_version(marketing, monkeypatch):
-    monkeypatch.setattr(run, "CHUNK", 1)  # the account is at the edge of a chunk
+    monkeypatch.setattr(speed, "CHUNK_ONE_BY_ONE", 1)  # the account is at the edge of a chunk
     async with marketing.sessions.begin() as session:
         account = await make_account(session, marketing.program)
     for name in ("Mother", "Child"):
@@ -82,7 +82,7 @@ async def test_a_pass_of_the_account_outside_the_audience_shows_the_new_balance_
 
 
 async def test_a_job_that_is_repeated_finds_its_step_over(marketing, members, monkeypatch):
-    monkeypatch.setattr(run, "CHUNK", 2)
+    monkeypatch.setattr(speed, "CHUNK_ONE_BY_ONE", 2)
     await members(4)
     made = await marketing.plan(NEWS)
     await marketing.approve(made)
@@ -106,7 +106,7 @@ async def test_a_chunk_that_fails_half_way_leaves_nothing_and_is_done_again(mark
         raise ConnectionError("the worker died")
 
     with monkeypatch.context() as broken:
-        broken.setattr("app.campaigns.delivery.mark_changed", breaks)
+        broken.setattr("app.campaigns.delivery.mark_retold", breaks)
         with pytest.raises(ConnectionError):
             await marketing.chunk(made)
     assert await entries(marketing.sessions) == {}
@@ -119,7 +119,7 @@ async def test_a_chunk_that_fails_half_way_leaves_nothing_and_is_done_again(mark
 async def test_a_pause_holds_the_rest_a_resume_sends_only_them_and_a_stop_is_for_good(
     marketing, members, monkeypatch
 ):
-    monkeypatch.setattr(run, "CHUNK", 1)
+    monkeypatch.setattr(speed, "CHUNK_ONE_BY_ONE", 1)
     await members(3)
     made = await marketing.plan(NEWS)
     await marketing.approve(made)
@@ -159,7 +159,7 @@ async def test_quiet_hours_and_the_schedule_hold_the_campaign_until_they_are_ove
 
 
 async def test_a_speed_limit_spaces_the_chunks_and_a_backlog_holds_them(marketing, members, monkeypatch):
-    monkeypatch.setattr(run, "BACKLOG_MAX", 2)
+    monkeypatch.setattr(speed, "BACKLOG_MAX", 2)
     await members(4)
     made = await marketing.plan(NEWS | {"per_second": 4})
     await marketing.approve(made)
