@@ -8,6 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.campaigns import google_route
 from app.campaigns.consent import reachable
 from app.campaigns.definition import REST, Definition
 from app.campaigns.models import Campaign, Recipient
@@ -264,7 +265,8 @@ async def _change_passes(
         elif row.member_id not in told:
             recipient.reason = "same_text"
     because = {"campaign_id": job.campaign.id}
-    await mark_retold(session, job.program.id, texts, because=because, now=job.now)
+    by_class = await google_route.kept_for_class(session, job.campaign.id)
+    await mark_retold(session, job.program.id, texts, because=because, now=job.now, but_wallet=by_class)
     for row in held:
         recipient = by_member.get(row.member_id)
         if row.id in texts and recipient is not None and recipient.pass_id in (None, row.id):

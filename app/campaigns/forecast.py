@@ -9,17 +9,18 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.campaigns import google_route
 from app.campaigns.definition import REST, Definition
 from app.campaigns.models import Campaign, Recipient
 from app.campaigns.notifications import notifications_of
 from app.campaigns.recipients import Freezing
+from app.campaigns.speed import PACE_FIRST
 from app.campaigns.statistics import detectable
 from app.campaigns.wording import is_fixed, render, warnings_of
 from app.channels.sms import segments as sms
 from app.members.models import Member, Message
 from app.points.models import Entry
 
-PUSHES_PER_SECOND = 500  # what one worker tells Apple, with room to spare: docs/measurements.md
 _PAGE = 20_000
 _BASE_RATE = 0.05  # of redemption, where nobody has redeemed yet
 
@@ -29,6 +30,12 @@ async def totals_of(session: AsyncSession, freezing: Freezing) -> dict[str, Any]
     counted = await _counts(session, freezing)
     planned = sum(count for (*_, state, _), count in counted.items() if state == "planned")
     definition = freezing.definition
+    google = await google_route.forecast(session, freezing.program, freezing.plan_id, definition)
+    notifications = await notifications_of(session, freezing)
+    if google["route"] == google_route.CLASS:
+        notifications["google"] = await google_route.notifications(
+            session, freezing.program, freezing.plan_id, definition, now=freezing.now
+        )
     sample = await session.scalar(
         select(Recipient.facts).where(Recipient.plan_id == freezing.plan_id).limit(1)
     )
@@ -42,9 +49,10 @@ async def totals_of(session: AsyncSession, freezing: Freezing) -> dict[str, Any]
         "left_out": _left_out(counted),
         "points": _points(definition, counted),
         "sms": await _sms(session, freezing, counted),
-        "notifications": await notifications_of(session, freezing),
+        "notifications": notifications,
+        "google": google,
         "conflicts": await _conflicts(session, freezing),
-        "duration_seconds": _duration(definition, counted),
+        "duration_seconds": max(_duration(definition, counted), google["seconds"]),
         "warnings": [asdict(each) for each in warnings_of(definition, freezing.program, sample or {})],
         "test": await _test(session, freezing, sum(counted.values())),
     }
@@ -95,9 +103,9 @@ def _points(definition: Definition, counted: _Counts) -> int:
 
 
 def _duration(definition: Definition, counted: _Counts) -> int:
-    """Seconds from the first to the last, at the speed asked for or the one a worker has."""
+    """Seconds from the first to the last, at the speed asked for or the one that phones' fetches allow."""
     planned = sum(count for (*_, state, _), count in counted.items() if state == "planned")
-    return -(-planned // min(definition.per_second or PUSHES_PER_SECOND, PUSHES_PER_SECOND))
+    return -(-planned // min(definition.per_second or PACE_FIRST, PACE_FIRST))
 
 
 async def _sms(session: AsyncSession, freezing: Freezing, counted: _Counts) -> dict[str, Any]:

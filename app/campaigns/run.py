@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.campaigns import approval, follow_ups, speed
+from app.campaigns import approval, follow_ups, google_route, speed
 from app.campaigns.announcing import tell_state
 from app.campaigns.definition import Definition, parse
 from app.campaigns.delivery import DUE_COLUMNS, Due, deliver
@@ -35,6 +35,9 @@ async def go_on(
         await tell_state(session, campaign, now=now)
         if not is_started:
             return
+        await google_route.begin(
+            session, await session.get_one(Program, campaign.program_id), campaign, plan, now=now
+        )
     if await speed.is_behind(session, campaign.program_id, now=now):
         await _next(session, campaign, run_at=now + speed.BACKLOG_WAIT)
         return
@@ -54,6 +57,7 @@ async def go_on(
         await _next(session, campaign, run_at=wait_until)
     else:
         campaign.state, campaign.finished_at = "done", now
+        await google_route.finish(session, campaign, now=now)
         await tell_state(session, campaign, now=now)
         await follow_ups.enqueue_next(session, campaign, definition, now=now)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.campaigns import approval, drafts
+from app.campaigns import approval, drafts, google_route
 from app.campaigns.announcing import tell_state
 from app.campaigns.definition import parse
 from app.campaigns.drafts import CampaignState
@@ -66,6 +66,7 @@ async def stop(
         campaign.state, campaign.reason, campaign.finished_at = "stopped", reason[:512], now
         campaign.step += 1
         await session.flush()
+        await google_route.give_up(session, campaign, "the campaign was stopped", now=now)
         await tell_state(session, campaign, now=now)
     return campaign
 

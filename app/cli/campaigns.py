@@ -215,12 +215,21 @@ def _words(made: Plan) -> str:
         ),
         f"  left out: {_counts(totals['left_out']) or 'nobody'}",
         f"  points: {totals['points']}   SMS: {totals['sms']['parts']} parts, {totals['sms']['cost'] or '-'}",
+        f"  Google: {_google(totals['google'])}",
         f"  about {totals['duration_seconds']} s",
         *(f"  ! {each['where']}: {each['text']}" for each in totals["warnings"]),
         *(f"  ! {each['members']} of them are also in {each['name']}" for each in totals["conflicts"]),
         f"approve it with: passbell campaign approve {made.campaign_id} {made.hash}",
     ]
     return "\n".join(lines)
+
+
+def _google(google: dict[str, Any]) -> str:
+    if not google["cards"]:
+        return "no card there"
+    if google["route"] == "class":
+        return f"one message to all {google['cards']} cards"
+    return f"{google['cards']} cards one by one ({google['why']}), {google['calls']} calls"
 
 
 def _counts(counted: dict[str, int]) -> str:

@@ -7,6 +7,7 @@ whose answer was lost, gets no second one. A class keeps ten; those that are ove
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from app.campaigns import google_route
 from app.errors import TemporaryFailure
 from app.job_queue import JsonScalar, Retry
 from app.jobs import google_access
@@ -47,6 +48,8 @@ async def send_class_message(services: Services, args: Mapping[str, JsonScalar])
     except NotAccepted as failure:
         async with services.sessions.begin() as session:
             await class_messages.record_refused(session, message_id, str(failure))
+            if message.campaign_id is not None:
+                await google_route.tell_each(session, message, now=services.clock())
         raise
     except TemporaryFailure as failure:
         await _note(services, message_id, str(failure))

@@ -12,7 +12,7 @@ from app.errors import TemporaryFailure
 from app.jobs.google_sending import Card
 from app.jobs.google_turns import Turns
 from app.members.models import Program
-from app.passes import budget, google_objects, trace
+from app.passes import budget, class_messages, google_objects, trace
 from app.passes.versions import GOOGLE
 from app.wallets.google.api import Body, GoogleApi, Messaged
 from app.wallets.google.errors import IssuerRefused, NotAccepted, TooFast
@@ -37,10 +37,15 @@ async def tell_news(
     news = google_objects.news_hash(text)
     if not card.sent or card.sent.get(google_objects.NEWS, news) == news:
         return
-    if text and card.is_held:
+    if text and card.is_held and not await _is_told_by_class(services, card, text):
         await _tell(services, google, card, stored, turns, f"news-{news}")
     async with services.sessions.begin() as session:
         await google_objects.record_news(session, card.issued.id, text)
+
+
+async def _is_told_by_class(services: Services, card: Card, text: str) -> bool:
+    async with services.read_sessions() as session:
+        return await class_messages.covers(session, card.body["classId"], text, now=services.clock())
 
 
 async def _tell(

@@ -22,6 +22,7 @@ HEADER_LENGTH_MAX = 60
 SHOWN_FOR_MAX = timedelta(days=365)
 SHOWN_FOR = timedelta(days=30)
 _PAGE = 2000
+PREPARED = "prepared"  # a campaign's, which is sent when all passes have its text
 
 
 class BadClassMessage(Exception):
@@ -63,6 +64,22 @@ async def create(
 
     Raises BadClassMessage, NoClass.
     """
+    made = await prepare(session, program, wording, template=template, by=by, now=now)
+    await send(session, made)
+    return made
+
+
+async def prepare(
+    session: AsyncSession,
+    program: Program,
+    wording: Wording,
+    *,
+    template: str | None,
+    by: str,
+    now: datetime,
+    campaign_id: str | None = None,
+) -> list[ClassMessage]:
+    """The messages that `create` queues, not queued yet. Raises BadClassMessage, NoClass."""
     _check(wording, program, now=now)
     made = [
         ClassMessage(
@@ -75,10 +92,11 @@ async def create(
             texts=dict(wording.texts),
             asks_to_ring=wording.asks_to_ring,
             shown_until=wording.shown_until or now + SHOWN_FOR,
-            state="queued",
+            state=PREPARED,
             notify="",
             why="",
             by=by,
+            campaign_id=campaign_id,
             created_at=now,
         )
         for class_id, resource in await _classes(session, program.id, template)
@@ -87,9 +105,26 @@ async def create(
         which = f"template {template!r}" if template else "this programme"
         raise NoClass(f"Google Wallet has no pass of {which} yet: issue one, or see `passbell doctor`")
     session.add_all(made)
-    for each in made:
-        await enqueue(session, kinds.CLASS_MESSAGE, {"message_id": each.id}, priority=kinds.MESSAGE)
+    await session.flush()
     return made
+
+
+async def send(session: AsyncSession, messages: Sequence[ClassMessage]) -> None:
+    """Queue what was prepared."""
+    for each in messages:
+        each.state = "queued"
+        await enqueue(session, kinds.CLASS_MESSAGE, {"message_id": each.id}, priority=kinds.MESSAGE)
+
+
+async def covers(session: AsyncSession, class_id: str, text: str, *, now: datetime) -> bool:
+    """Whether everybody who holds a card of this class reads this text already, or will in a moment."""
+    query = select(ClassMessage.texts).where(
+        ClassMessage.class_id == class_id,
+        ClassMessage.campaign_id.is_not(None),
+        ClassMessage.state != "refused",
+        ClassMessage.shown_until > now,
+    )
+    return any(text in texts.values() for texts in await session.scalars(query))
 
 
 def _check(wording: Wording, program: Program, *, now: datetime) -> None:
@@ -135,6 +170,13 @@ async def decide(session: AsyncSession, message: ClassMessage, *, now: datetime)
     if not message.asks_to_ring:
         return budget.Decision(budget.SILENT, "not_asked_to")
     program = await session.get_one(Program, message.program_id)
+    return await decide_for(session, program, message.class_id, now=now)
+
+
+async def decide_for(
+    session: AsyncSession, program: Program, class_id: str, *, now: datetime
+) -> budget.Decision:
+    """Whether a message to this class would ring at a moment."""
     quiet = budget.quiet_until(budget.rules_of(program), now)
     if quiet is not None:
         return budget.Decision(budget.DEFERRED, "quiet_hours", quiet)
@@ -142,7 +184,7 @@ async def decide(session: AsyncSession, message: ClassMessage, *, now: datetime)
         select(func.count())
         .select_from(ClassMessage)
         .where(
-            ClassMessage.class_id == message.class_id,
+            ClassMessage.class_id == class_id,
             ClassMessage.notify == budget.RINGS,
             ClassMessage.sent_at > now - budget.DAY,
         )

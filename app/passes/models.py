@@ -190,18 +190,25 @@ class ClassMessage(Base):
     texts: Mapped[dict[str, Any]]  # by language
     asks_to_ring: Mapped[bool]
     shown_until: Mapped[datetime]
-    state: Mapped[str] = mapped_column(String(8), default="queued")  # queued | sent | refused
+    state: Mapped[str] = mapped_column(String(8), default="queued")  # prepared | queued | sent | refused
     notify: Mapped[str] = mapped_column(String(8), default="")  # rings | silent, once it is sent
     why: Mapped[str] = mapped_column(String(400), default="")  # why silent, deferred or refused
     holders: Mapped[int | None]  # passes that somebody held when it was sent
     by: Mapped[str] = mapped_column(String(64))
+    campaign_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))  # whose text it is, told at its end
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("ix_class_messages_class_id", "class_id", "sent_at"),
+        Index(
+            "ix_class_messages_campaign_id",
+            "campaign_id",
+            postgresql_where=text("campaign_id IS NOT NULL"),
+            sqlite_where=text("campaign_id IS NOT NULL"),
+        ),
         Index("ix_class_messages_program_id", "program_id", "id"),
-        CheckConstraint("state IN ('queued', 'sent', 'refused')", name="state_known"),
+        CheckConstraint("state IN ('prepared', 'queued', 'sent', 'refused')", name="state_known"),
     )
 
 

@@ -119,7 +119,8 @@ class PlanOut(Given):
     recipients: int
     totals: dict[str, Any] = Field(
         description="by_wallet, by_language, by_route, by_variant, left_out, points, sms, notifications, "
-        "conflicts, duration_seconds, warnings, test"
+        "google (route: class or object, why, cards, calls, seconds), conflicts, duration_seconds, "
+        "warnings, test"
     )
     zones: dict[str, str | None] = Field(description="By time zone: when its members are due; null: at once")
     created_by: str

@@ -52,10 +52,13 @@ class ClassMessageOut(Given):
     class_id: str
     header: str
     texts: dict[str, str]
-    state: Literal["queued", "sent", "refused"]
+    state: Literal["prepared", "queued", "sent", "refused"] = Field(
+        description="`prepared`: a campaign's, sent when all its passes have the text"
+    )
     notify: Literal["rings", "silent"] | None = Field(description="What it did; null before it is sent")
     why: str = Field(description="Why silent, waiting or refused", examples=["within_budget", "quiet_hours"])
     holders: int | None = Field(description="Passes that somebody held when it was sent")
+    campaign_id: str | None = Field(description="The campaign whose text it is")
     shown_until: Time
     created_at: Time
     sent_at: Time | None
@@ -67,10 +70,11 @@ class ClassMessageOut(Given):
             class_id=message.class_id,
             header=message.header,
             texts=message.texts,
-            state=cast("Literal['queued', 'sent', 'refused']", message.state),
+            state=cast("Literal['prepared', 'queued', 'sent', 'refused']", message.state),
             notify=cast("Literal['rings', 'silent'] | None", message.notify or None),
             why=message.why,
             holders=message.holders,
+            campaign_id=message.campaign_id,
             shown_until=message.shown_until,
             created_at=message.created_at,
             sent_at=message.sent_at,
