@@ -263,6 +263,9 @@ class Settings(BaseSettings):
     # --- E-mail ---
     smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:587 or smtps://host:465")
     email_from: str | None = Field(None, description="The sender: Passbell <cards@example.com>")
+    email_bounces_to: str | None = Field(
+        None, description="Where mail servers report letters that bounce; default: the sender's address"
+    )
 
     # --- Campaigns ---
     campaign_second_person_above: int = Field(

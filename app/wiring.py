@@ -179,6 +179,16 @@ def receipt_token(settings: Settings, secret_key: bytes) -> str:
     return hmac.digest(secret_key, b"passbell.sms-receipts.v1", hashlib.sha256).hex()[:32]
 
 
+def reports_token(secret_key: bytes) -> str:
+    """The secret part of the address that reports about letters come to."""
+    return hmac.digest(secret_key, b"passbell.email-reports.v1", hashlib.sha256).hex()[:32]
+
+
+def reports_address(settings: Settings, secret_key: bytes) -> str:
+    """Where a mail server hands over what bounced, and who complained."""
+    return f"{settings.public_url}/hooks/email/{reports_token(secret_key)}"
+
+
 def load_signer(settings: Settings) -> signing.Signer | None:
     """The signer the settings name, or None. The development CA only signs in demo mode."""
     if settings.apple_certificate_path is None:

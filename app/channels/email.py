@@ -15,8 +15,9 @@ from email.utils import formatdate, parseaddr
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPRecipientRefused, SMTPResponseException
 
+from app.channels.bounces import is_bad_address, status_in
 from app.channels.sms import OutcomeUnknown
 from app.errors import PermanentFailure, TemporaryFailure
 from app.settings import PREFIX, Settings
@@ -25,6 +26,14 @@ _DEADLINE_SECONDS = 30.0
 _PORTS = {"smtp": 587, "smtps": 465}
 _URL_REMEDY = f"{PREFIX}SMTP_URL: write smtp://user:password@host:587 or smtps://user:password@host:465"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class AddressRefused(PermanentFailure):
+    """There is no such address, says the server. `status` is its enhanced code (RFC 3463)."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"bounced {status}")
+        self.status = status
 
 
 class WrongEmailSettings(ValueError):
@@ -58,14 +67,23 @@ class EmailSender:
     """Letters from one address through one server; each has a connection of its own."""
 
     def __init__(
-        self, server: Server, email_from: str, *, deadline_seconds: float = _DEADLINE_SECONDS
+        self,
+        server: Server,
+        email_from: str,
+        *,
+        bounces_to: str | None = None,
+        deadline_seconds: float = _DEADLINE_SECONDS,
     ) -> None:
-        """Raises WrongEmailSettings when `email_from` is not like "Passbell <cards@example.com>"."""
+        """`bounces_to` hears of letters that do not arrive, in place of the sender (RFC 5321, 3.3).
+
+        Raises WrongEmailSettings when `email_from` is not like "Passbell <cards@example.com>".
+        """
         name, address = parseaddr(email_from)
         try:
             self._sender = Address(name, addr_spec=address)
         except (ValueError, IndexError, MessageError) as error:
             raise WrongEmailSettings(f"{PREFIX}EMAIL_FROM: write Passbell <cards@example.com>") from error
+        self._bounces_to = bounces_to or self._sender.addr_spec
         self._server, self._deadline_seconds = server, deadline_seconds
 
     async def send(self, email: Email) -> None:
@@ -118,8 +136,12 @@ class EmailSender:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 await client.connect()
-                await client.mail(self._sender.addr_spec)
+                await client.mail(self._bounces_to)
                 await client.rcpt(recipient)
+        except SMTPRecipientRefused as error:
+            if is_bad_address(status := status_in(error.message)):
+                raise AddressRefused(status) from error
+            _refuse(error)
         except SMTPResponseException as error:
             _refuse(error)
         except UnicodeError as error:
@@ -145,7 +167,8 @@ def open_email(settings: Settings) -> EmailSender | None:
         return None
     if not settings.email_from:
         raise WrongEmailSettings(f"{PREFIX}EMAIL_FROM is needed beside {PREFIX}SMTP_URL")
-    return EmailSender(_server(settings.smtp_url.get_secret_value()), settings.email_from)
+    server = _server(settings.smtp_url.get_secret_value())
+    return EmailSender(server, settings.email_from, bounces_to=settings.email_bounces_to)
 
 
 def _server(url: str) -> Server:

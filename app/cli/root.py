@@ -11,6 +11,7 @@ from app.cli.campaigns import campaign_app
 from app.cli.database import migrate
 from app.cli.demo import demo_command
 from app.cli.doctor import doctor_command
+from app.cli.email import email_app
 from app.cli.google import google_app
 from app.cli.inbox import inbox_app, source_app
 from app.cli.jobs import jobs_app
@@ -59,6 +60,7 @@ app.add_typer(campaign_app, name="campaign")
 app.add_typer(segment_app, name="segment")
 app.add_typer(rule_app, name="rule")
 app.add_typer(google_app, name="google")
+app.add_typer(email_app, name="email")
 app.add_typer(template_app, name="template")
 app.add_typer(settings_app, name="settings")
 app.command("migrate")(migrate)

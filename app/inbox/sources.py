@@ -20,7 +20,7 @@ from app.sealing import CannotUnseal, seal, unseal
 CURRENT, PREVIOUS, PREVIOUS_UNTIL = "current", "previous", "previous_until"
 API_TOKEN = "api_token"  # noqa: S105  the name of one: with which we ask the source back
 BOTH_VALID_FOR = timedelta(hours=24)  # after a rotation: senders change over one by one
-RESERVED = frozenset({"sms"})  # the receipts' own address
+RESERVED = frozenset({"sms", "email"})  # addresses of receipts and of reports about letters
 _SLUG = re.compile(rf"[a-z0-9][a-z0-9-]{{0,{SLUG_LENGTH - 1}}}")
 
 
@@ -57,7 +57,9 @@ async def add(
     Raises BadSource, BadSourceSettings, SlugTaken.
     """
     if not _SLUG.fullmatch(slug) or slug in RESERVED:
-        raise BadSource(f"a slug has 1 to {SLUG_LENGTH} of a-z, 0-9 and -, and is not {', '.join(RESERVED)}")
+        raise BadSource(
+            f"a slug has 1 to {SLUG_LENGTH} of a-z, 0-9 and -, and is not {' or '.join(sorted(RESERVED))}"
+        )
     settings = _storable(settings)
     crm.check_settings(settings)
     secret = _checked(crm, settings, secret)

@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import metrics
-from app.campaigns import letters, sending
+from app.campaigns import bounces, letters, sending
 from app.campaigns.delivery import PURPOSE
-from app.channels.email import Email
+from app.channels.email import AddressRefused, Email
 from app.channels.sms import CannotAsk, OutcomeUnknown, SendResult, Sms
 from app.db import locked
 from app.errors import PermanentFailure, TemporaryFailure
@@ -81,8 +81,17 @@ async def _send(services: Services, message: Message) -> None:
         raise
     except PermanentFailure as failure:
         await _record(services, message.id, state="failed", error=str(failure))
+        if isinstance(failure, AddressRefused):
+            await _note_bounce(services, message.id, failure.status)
         raise
     await _record_sent(services, message.id, result)
+
+
+async def _note_bounce(services: Services, message_id: str, status: str) -> None:
+    async with services.sessions.begin() as session:
+        await bounces.note(
+            session, message_id, "bounced", status=status, is_bad_address=True, now=services.clock()
+        )
 
 
 async def _find_out(services: Services, message: Message) -> None:
