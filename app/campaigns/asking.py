@@ -1,6 +1,6 @@
 """The moment a condition is asked at, and what days mean then: shared by both compilers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import eq, ge, gt, le, lt
@@ -38,6 +38,10 @@ class Asking:
 
     def ahead(self, days: int) -> datetime:
         return self.now + timedelta(days=days)
+
+    def is_near(self, days_of_year: Sequence[int], days: int) -> bool:
+        """Whether one of these, such as 531, is today or comes within so many days."""
+        return not self.anniversaries(days).isdisjoint(days_of_year)
 
     def anniversaries(self, days: int) -> frozenset[int]:
         """The days of the year from today on, as 531. Who was born on 29 February celebrates on the 28th

@@ -25,12 +25,14 @@ from sqlalchemy import (
 from app.campaigns import wallets
 from app.campaigns.asking import COMPARE, Asking
 from app.campaigns.conditions import (
+    Calendar,
     Condition,
     Either,
     Events,
     Every,
     Expiring,
     Negated,
+    PassExpiring,
     Received,
     Test,
 )
@@ -40,6 +42,7 @@ from app.campaigns.models import SegmentMember
 from app.campaigns.spelling import Postgres, Spelling, Sql, Sqlite
 from app.enrolment.models import Submission
 from app.members.models import Account, Member, Tier
+from app.passes.models import Pass
 from app.points.models import Entry, Lot
 
 
@@ -85,6 +88,10 @@ class _Compiler:
                 return self._events(condition)
             case Expiring():
                 return self._expiring(condition)
+            case PassExpiring():
+                return self._pass_expiring(condition)
+            case Calendar(dates, within_days):
+                return true() if self._asking.is_near(dates, within_days) else false()
             case Received():
                 since = None if condition.within_days is None else self._asking.ago(condition.within_days)
                 return Member.id.in_(reached(self._program_id, condition.campaign_id, since))
@@ -109,6 +116,17 @@ class _Compiler:
         )
         measured = func.sum(Lot.remaining)
         return self._grouped(found.group_by(Lot.account_id), measured, condition.op, condition.value)
+
+    def _pass_expiring(self, condition: PassExpiring) -> ColumnElement[bool]:
+        found = select(Pass.member_id).where(
+            Pass.program_id == self._program_id,
+            Pass.state == "active",
+            Pass.expires_at > self._asking.now,
+            Pass.expires_at <= self._asking.ahead(condition.within_days),
+        )
+        if condition.template is not None:
+            found = found.where(Pass.template == condition.template)
+        return Member.id.in_(found)
 
     def _grouped(self, accounts: Select[str], measured: Sql, op: str, value: int) -> ColumnElement[bool]:
         """Accounts whose measure compares so. Those without a row measure zero: they are found by absence."""

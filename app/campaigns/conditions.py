@@ -4,7 +4,9 @@
     {"field": "points", "op": "at_least", "value": 100}
     {"events": {"kinds": ["redeem"], "measure": "count", "op": "at_least", "value": 2, "within_days": 30}}
     {"expiring": {"within_days": 7, "op": "at_least", "value": 50}}
+    {"pass_expiring": {"within_days": 3, "template": "coupon"}}
     {"campaign": {"id": "cmp_...", "within_days": 30}}
+    {"calendar": {"dates": ["12-31"], "within_days": 2}}
 
 {"all": []} is everybody. A field without a value answers no to every question but {"op": "known"}.
 """
@@ -24,8 +26,9 @@ TEXT_MAX = 256
 DAYS_MAX = 36_500
 NUMBER_MAX = 2**53
 COMPARISONS = tuple(op for op in OPERATORS["number"] if op != "known")
-_WAYS = ("all", "any", "not", "field", "events", "expiring", "campaign")
+_WAYS = ("all", "any", "not", "field", "events", "expiring", "pass_expiring", "campaign", "calendar")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY_OF_YEAR = re.compile(r"[0-9]{2}-[0-9]{2}")
 
 
 class InvalidCondition(Exception):
@@ -85,6 +88,22 @@ class Expiring:
 
 
 @dataclass(frozen=True)
+class PassExpiring:
+    """Whether a pass of the member, of this template or any, ends within so many days: a coupon, a ticket."""
+
+    within_days: int
+    template: str | None
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Whether one of these days of the year (31 May is 531) is today or comes within so many days."""
+
+    dates: tuple[int, ...]
+    within_days: int
+
+
+@dataclass(frozen=True)
 class Received:
     """Whether a campaign reached the member: this one, or any."""
 
@@ -92,7 +111,7 @@ class Received:
     within_days: int | None
 
 
-Condition = Every | Either | Negated | Test | Events | Expiring | Received
+Condition = Every | Either | Negated | Test | Events | Expiring | PassExpiring | Calendar | Received
 
 
 def parse(tree: object, fields: Mapping[str, Field]) -> Condition:
@@ -178,6 +197,23 @@ def _expiring(node: Mapping[str, Any], path: str) -> Expiring:
     )
 
 
+def _pass_expiring(node: Mapping[str, Any], path: str) -> PassExpiring:
+    _only(node, ("within_days", "template"), path)
+    template = None if node.get("template") is None else _text(node["template"], f"{path}/template")
+    return PassExpiring(_days(node.get("within_days"), f"{path}/within_days"), template)
+
+
+def _calendar(node: Mapping[str, Any], path: str) -> Calendar:
+    _only(node, ("dates", "within_days"), path)
+    dates = tuple(
+        _day_of_year(each, f"{path}/dates/{place}")
+        for place, each in enumerate(_list(node.get("dates"), f"{path}/dates"))
+    )
+    if not dates:
+        raise InvalidCondition(f"{path}/dates", "name at least one day, like 12-31")
+    return Calendar(dates, _days(node.get("within_days", 0), f"{path}/within_days"))
+
+
 def _received(node: Mapping[str, Any], path: str) -> Received:
     _only(node, ("id", "within_days"), path)
     campaign_id = None if node.get("id") is None else _text(node["id"], f"{path}/id")
@@ -187,6 +223,8 @@ def _received(node: Mapping[str, Any], path: str) -> Received:
 _HISTORIES: dict[str, Callable[[Mapping[str, Any], str], Condition]] = {
     "events": _events,
     "expiring": _expiring,
+    "pass_expiring": _pass_expiring,
+    "calendar": _calendar,
     "campaign": _received,
 }
 
@@ -258,6 +296,14 @@ def _date(value: object, path: str) -> str:
     except ValueError as error:
         raise InvalidCondition(path, "there is no such day") from error
     raise InvalidCondition(path, "write a date like 2026-05-31")
+
+
+def _day_of_year(value: object, path: str) -> int:
+    """31 May, written 05-31, as 531."""
+    if isinstance(value, str) and _DAY_OF_YEAR.fullmatch(value):
+        day = _date(f"2000-{value}", path)  # a leap year: 29 February is a day
+        return int(day[5:7]) * 100 + int(day[8:10])
+    raise InvalidCondition(path, "write a day of the year like 12-31")
 
 
 def _moment(value: object, path: str) -> datetime:

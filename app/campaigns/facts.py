@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns.asking import COMPARE, Asking
 from app.campaigns.conditions import (
+    Calendar,
     Condition,
     Either,
     Events,
     Every,
     Expiring,
     Negated,
+    PassExpiring,
     Received,
     Test,
 )
@@ -41,6 +43,7 @@ class Facts:
     values: Mapping[str, Any]
     entries: tuple[tuple[str, str, int, datetime], ...]  # kind, source, points, at
     lots: tuple[tuple[int, datetime], ...]  # remaining, expires at
+    passes: tuple[tuple[str, datetime], ...]  # template, expires at, of the active ones that do
     received: tuple[tuple[str, datetime], ...]  # campaign, when
 
 
@@ -56,6 +59,11 @@ async def facts_of(session: AsyncSession, member: Member) -> Facts:
     lots = await session.execute(
         select(Lot.remaining, Lot.expires_at).where(
             Lot.account_id == account.id, Lot.remaining > 0, Lot.expires_at.is_not(None)
+        )
+    )
+    passes = await session.execute(
+        select(Pass.template, Pass.expires_at).where(
+            Pass.member_id == member.id, Pass.state == "active", Pass.expires_at.is_not(None)
         )
     )
     values = {
@@ -79,6 +87,7 @@ async def facts_of(session: AsyncSession, member: Member) -> Facts:
         values={name: value for name, value in values.items() if value is not None},
         entries=tuple((row.kind, row.source, row.points, row.at) for row in entries),
         lots=tuple((row.remaining, row.expires_at) for row in lots),
+        passes=tuple((row.template, row.expires_at) for row in passes),
         received=tuple(await deliveries_of(session, member.id)),
     )
 
@@ -115,6 +124,11 @@ def matches(  # noqa: PLR0911  one return for each kind of condition
             until = asking.ahead(condition.within_days)
             left = sum(left for left, at in facts.lots if asking.now < at <= until)
             return COMPARE[condition.op](left, condition.value)
+        case PassExpiring(within_days, template):
+            until = asking.ahead(within_days)
+            return any(template in (None, name) and asking.now < at <= until for name, at in facts.passes)
+        case Calendar(dates, within_days):
+            return asking.is_near(dates, within_days)
         case Received():
             return any(
                 condition.campaign_id in (None, campaign_id)

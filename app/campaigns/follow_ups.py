@@ -91,8 +91,11 @@ def _definition(first: Definition) -> dict[str, Any]:
 def _still_to_tell(parent: Campaign, made: Plan, unless: str, now: datetime) -> Any:
     """The members the campaign told, and whom no evidence shows to have done it."""
     proven = results.proofs(parent, made, now=now)
+    done = proven.c[unless] == 1
+    if unless == "fetched":  # no phone fetches from us for Google Wallet: there it is what Google took
+        done |= (Recipient.wallet == "google") & (proven.c.accepted == 1)
     return (
         select(Recipient.member_id)
         .join(proven, proven.c.position == Recipient.position)
-        .where(Recipient.plan_id == made.id, Recipient.state == "done", proven.c[unless] == 0)
+        .where(Recipient.plan_id == made.id, Recipient.state == "done", ~done)
     )

@@ -1,7 +1,9 @@
 """What a campaign came to, counted from evidence: the trace of each pass, and the ledger.
 
-A funnel: planned, told (the pass changed or an SMS was written), accepted (a push was), asked, fetched,
-opened (a link), redeemed. A later step never needs an earlier one: a phone may fetch without a push.
+A funnel: planned, told (the pass changed or an SMS was written), accepted (Apple took a push, or Google the
+change), asked, fetched, rang (a notification could be seen), opened (a link), redeemed. A later step never
+needs an earlier one: a phone may fetch without a push. No phone asks us or fetches for Google Wallet; whether
+it rang is what we asked Google for. An iPhone rings when it fetches what was pushed, a browser at the push.
 """
 
 from collections import Counter, defaultdict
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns.definition import HOLD_OUT, Definition, parse
@@ -21,17 +23,26 @@ from app.channels.sms import segments as sms
 from app.members.models import Account, Member
 from app.passes import trace
 from app.passes.models import TraceEvent
+from app.passes.versions import WEB
 from app.points.models import Entry
 
-STEPS = ("planned", "told", "accepted", "asked", "fetched", "opened", "redeemed")
+STEPS = ("planned", "told", "accepted", "asked", "fetched", "rang", "opened", "redeemed")
 GROUPS = ("variant", "wallet", "language", "route")
 
-# By step, the line of the trace that proves it, and whether it must be of the version that was sent.
-_PROOFS = {
-    "accepted": (trace.PUSH_ACCEPTED, True),
-    "asked": (trace.ASKED, False),
-    "fetched": (trace.FETCHED, True),
-    "opened": (trace.LINK_OPENED, False),
+_WALLET = TraceEvent.details["wallet"].as_string()
+_NOTIFY = TraceEvent.details["notify"].as_string()
+_IS_NEW = TraceEvent.version >= Recipient.version  # of the version that was sent, or one after it
+_PUSHED = and_(TraceEvent.kind == trace.PUSH_ACCEPTED, _IS_NEW)
+_AT_GOOGLE = and_(
+    TraceEvent.kind.in_((trace.GOOGLE_UPDATED, trace.GOOGLE_MESSAGE)), _IS_NEW, _NOTIFY != "deferred"
+)
+_FETCHED = and_(TraceEvent.kind == trace.FETCHED, _IS_NEW)
+# By step, the line of the trace that proves it.
+_PROOFS: dict[str, ColumnElement[bool]] = {
+    "accepted": or_(_PUSHED, _AT_GOOGLE),
+    "asked": TraceEvent.kind == trace.ASKED,
+    "fetched": _FETCHED,
+    "opened": TraceEvent.kind == trace.LINK_OPENED,
 }
 Funnel = dict[str, int]
 
@@ -93,9 +104,10 @@ async def report(
     total: Counter[str] = Counter()
     groups: dict[str, defaultdict[str, Counter[str]]] = {name: defaultdict(Counter) for name in GROUPS}
     reasons: Counter[str] = Counter()
-    for *key, state, reason, count, accepted, asked, fetched, opened, redeemed in rows:
+    for row in rows:
+        key, (state, reason, count, *proven_counts) = row[: len(keys)], row[len(keys) :]
         told = count if state == "done" else 0
-        counted = dict(zip(STEPS, (count, told, accepted, asked, fetched, opened, redeemed), strict=True))
+        counted = dict(zip(STEPS, (count, told, *proven_counts), strict=True))
         total.update(counted)
         for name, value in zip(GROUPS, key, strict=True):
             groups[name][value].update(counted)
@@ -129,7 +141,7 @@ def proofs(
         mine.append(Recipient.position.between(*between))
     seen = _seen(mine)
     redeemed = _redeemed(campaign, plan, mine, now)
-    columns = [func.coalesce(seen.c[step], 0).label(step) for step in _PROOFS]
+    columns = [func.coalesce(seen.c[step], 0).label(step) for step in (*_PROOFS, "rang")]
     return (
         select(
             Recipient.position,
@@ -146,15 +158,14 @@ def proofs(
 def _seen(mine: Sequence[ColumnElement[bool]]) -> Subquery:
     """What the trace says of each pass since it was changed."""
 
-    def proof(kind: str, *, of_version: bool) -> ColumnElement[int]:
-        is_it = TraceEvent.kind == kind
-        if of_version:
-            is_it = and_(is_it, TraceEvent.version >= Recipient.version)
-        return func.max(case((is_it, 1), else_=0))
+    def proof(line: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.max(case((line, 1), else_=0))
 
-    columns = [proof(kind, of_version=of_version).label(step) for step, (kind, of_version) in _PROOFS.items()]
+    columns = [proof(line).label(step) for step, line in _PROOFS.items()]
+    at_once = or_(and_(_AT_GOOGLE, _NOTIFY == "rings"), and_(_PUSHED, _WALLET == WEB))
+    rang = case((proof(at_once) == 1, 1), else_=proof(_PUSHED) * proof(_FETCHED))
     return (
-        select(Recipient.position, *columns)
+        select(Recipient.position, *columns, rang.label("rang"))
         .join(TraceEvent, and_(TraceEvent.pass_id == Recipient.pass_id, TraceEvent.at >= Recipient.done_at))
         .where(*mine)
         .group_by(Recipient.position)

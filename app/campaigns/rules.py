@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy import ColumnElement, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,10 +38,27 @@ class _Strict(BaseModel):
 class Trigger(_Strict):
     """What must become true. `days` and `at_least` are asked for where the kind needs them."""
 
-    kind: Literal["birthday", "anniversary", "lapsed", "tier_reached", "points_expiring", "condition"]
+    kind: Literal[
+        "birthday",
+        "anniversary",
+        "lapsed",
+        "tier_reached",
+        "points_expiring",
+        "coupon_expiring",
+        "holiday",
+        "condition",
+    ]
     days: int = Field(0, ge=0, le=3650, strict=True)
     at_least: int = Field(1, ge=1, strict=True)
     tier: str | None = Field(None, max_length=32)
+    template: str | None = Field(None, max_length=64)  # of the coupon; None: any pass that ends
+    dates: tuple[str, ...] = Field((), max_length=50)  # of the holidays, such as "12-31"
+
+    @model_validator(mode="after")
+    def _has_dates(self) -> "Trigger":
+        if self.kind == "holiday" and not self.dates:
+            raise ValueError('name the days of the year, like "dates": ["12-31"]')
+        return self
 
 
 class RuleDefinition(_Strict):
@@ -72,6 +89,11 @@ _CONDITIONS: dict[str, Callable[[Trigger], dict[str, Any]]] = {
     "points_expiring": lambda trigger: {
         "expiring": {"within_days": trigger.days, "op": "at_least", "value": trigger.at_least}
     },
+    "coupon_expiring": lambda trigger: {
+        "pass_expiring": {"within_days": trigger.days}
+        | ({"template": trigger.template} if trigger.template else {})
+    },
+    "holiday": lambda trigger: {"calendar": {"dates": list(trigger.dates), "within_days": trigger.days}},
     "condition": lambda trigger: {"all": []},
 }
 

@@ -33,8 +33,12 @@ async def issue(
     template: str,
     now: datetime,
     wallets: Collection[str] = (APPLE,),
+    expires_at: datetime | None = None,
 ) -> Pass:
-    """Issue a pass to a member, at version 1. Phones come for it; Google is owed it at once."""
+    """Issue a pass to a member, at version 1. Phones come for it; Google is owed it at once.
+
+    `expires_at` is when wallets take it away from the others: a coupon's end, a ticket's day.
+    """
     issued = Pass(
         id=new_id("pas"),
         program_id=member.program_id,
@@ -45,6 +49,7 @@ async def issue(
         message="",
         version=1,
         last_modified=int(now.timestamp()),
+        expires_at=expires_at,
         created_at=now,
     )
     session.add(issued)
@@ -108,7 +113,9 @@ async def reissue(
     )
     member = (await session.scalars(select(Member).where(Member.id == old.member_id))).one()
     wallets = (await session.scalars(select(Update.wallet).where(Update.pass_id == old.id))).all()
-    return await issue(session, member, template=old.template, wallets=wallets, now=now)
+    return await issue(
+        session, member, template=old.template, wallets=wallets, expires_at=old.expires_at, now=now
+    )
 
 
 async def make_link(session: AsyncSession, issued: Pass, *, now: datetime) -> str:

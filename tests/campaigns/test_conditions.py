@@ -64,6 +64,11 @@ ANSWERS: tuple[Any, ...] = (
         ({"events": {"kinds": ["earn"], "op": "is", "value": 1, "within_days": -1}}, "/events/within_days"),
         ({"expiring": {"op": "is", "value": 1}}, "/expiring/within_days"),
         ({"campaign": {"id": 5}}, "/campaign/id"),
+        ({"pass_expiring": {"template": "coupon"}}, "/pass_expiring/within_days"),
+        ({"pass_expiring": {"within_days": 3, "template": ""}}, "/pass_expiring/template"),
+        ({"calendar": {"dates": []}}, "/calendar/dates"),
+        ({"calendar": {"dates": ["12-31", "02-30"]}}, "/calendar/dates/1"),
+        ({"calendar": {"dates": ["31.12."]}}, "/calendar/dates/0"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_its_place(tree, path):
@@ -118,11 +123,22 @@ def _conditions(fields: dict[str, Field]) -> st.SearchStrategy[dict[str, Any]]:
     expiring = st.fixed_dictionaries(
         {"within_days": st.sampled_from((0, 1, 30)), "value": st.sampled_from(NUMBERS), **compared}
     )
+    passes = st.fixed_dictionaries(
+        {"within_days": st.sampled_from((0, 1, 30)), "template": st.sampled_from((None, "coffee", "tea"))}
+    )
+    calendar = st.fixed_dictionaries(
+        {
+            "dates": st.lists(st.sampled_from(("06-03", "06-05", "02-29", "01-01")), min_size=1, max_size=2),
+            "within_days": st.sampled_from((0, 1, 7, 365)),
+        }
+    )
     received = st.fixed_dictionaries({"id": st.sampled_from((None, "cmp_1", "cmp_2")), "within_days": days})
     leaves = st.one_of(
         st.sampled_from(sorted(fields)).flatmap(lambda name: _tests(fields[name])),
         events.map(lambda tree: {"events": tree}),
         expiring.map(lambda tree: {"expiring": tree}),
+        passes.map(lambda tree: {"pass_expiring": tree}),
+        calendar.map(lambda tree: {"calendar": tree}),
         received.map(lambda tree: {"campaign": tree}),
     )
     return st.recursive(
@@ -238,7 +254,13 @@ async def _person(
     )
     for sequence in range(number % 4):
         await _move(session, program, account.id, member, sequence, number)
-    held = await make_pass(session, member, state=pick(("active", "active", "voided")))
+    held = await make_pass(
+        session,
+        member,
+        state=pick(("active", "active", "voided")),
+        template=pick(("coffee", "coffee", "coffee", "tea")),
+        expires_at=pick((None, NOON, NOON + timedelta(hours=20), NOON + timedelta(days=20)), 3),
+    )
     for wallet in {"apns": (2,), "pass2u": (2, 5), "walletpasses": (3,)}.items():
         if number % 8 in wallet[1]:
             await _install(session, program, held.id, wallet[0], number)

@@ -73,6 +73,7 @@ async def test_the_funnel_counts_what_the_trace_and_the_ledger_prove(marketing, 
         "accepted": len(reached),
         "asked": 0,
         "fetched": sum(1 for number, _ in reached if number % 2 == 0),
+        "rang": sum(1 for number, _ in reached if number % 2 == 0),
         "opened": 0,
         "redeemed": 10,
     }
@@ -88,6 +89,46 @@ async def test_the_funnel_counts_what_the_trace_and_the_ledger_prove(marketing, 
         ("b", "a", "redeemed"),
     }
     assert report.sms_avoided == len(reached)
+
+
+async def test_googles_cards_and_iphones_are_counted_each_by_what_proves_it(marketing):
+    """By member: what the trace says, and the steps it proves."""
+    lines = {
+        "iphone that fetched": ([(trace.PUSH_ACCEPTED, {}), (trace.FETCHED, {})], "accepted fetched rang"),
+        "iphone that slept": ([(trace.PUSH_ACCEPTED, {})], "accepted"),
+        "browser": ([(trace.PUSH_ACCEPTED, {"wallet": "web"})], "accepted rang"),
+        "fetched by hand": ([(trace.FETCHED, {})], "fetched"),
+        "google rang": ([(trace.GOOGLE_MESSAGE, {"notify": "rings"})], "accepted rang"),
+        "google silent": ([(trace.GOOGLE_UPDATED, {"notify": "silent"})], "accepted"),
+        "google later": ([(trace.GOOGLE_MESSAGE, {"notify": "deferred"})], ""),
+    }
+    by_name = {name: await marketing.member(name=name) for name in lines}
+    made = await marketing.plan({"texts": {"en": "News"}})
+    await marketing.run(made)
+    found = await marketing.recipients(made)
+    async with marketing.sessions.begin() as session:
+        for name, (kinds, _) in lines.items():
+            recipient = found[by_name[name].id]
+            for kind, details in kinds:
+                await trace.record(
+                    session,
+                    marketing.program.id,
+                    [recipient.pass_id],
+                    kind,
+                    version=recipient.version,
+                    details=details,
+                    now=NOON,
+                )
+
+    campaign = await marketing.campaign(made)
+    async with marketing.sessions() as session:
+        rows = await results.lines(session, campaign, made, after=0, limit=99, now=NOON)
+
+    names = {member.id: name for name, member in by_name.items()}
+    proven = {
+        names[row["member_id"]]: " ".join(step for step in results.STEPS[2:] if row[step]) for row in rows
+    }
+    assert proven == {name: steps for name, (_, steps) in lines.items()}
 
 
 async def test_a_redemption_after_the_window_is_not_the_campaigns(marketing, members):
@@ -130,7 +171,7 @@ async def test_a_report_can_be_of_one_segment_and_every_recipient_is_exported(ma
 
     assert report.total["planned"] == 15
     assert header == (
-        "position,member_id,variant,wallet,language,route,state,reason,accepted,asked,fetched,opened,redeemed"
+        "position,member_id,variant,wallet,language,route,state,reason,accepted,asked,fetched,rang,opened,redeemed"
     )
     assert {line.split(",")[1] for line in lines} == set(members_there)
     assert sum(int(line.rpartition(",")[2]) for line in lines) == 10

@@ -12,6 +12,7 @@ from app.campaigns.models import Campaign, Plan, Recipient
 from app.campaigns.plan import EmptyAudience
 from app.members.models import Account, Message
 from app.passes import trace
+from app.passes.issue import issue
 from app.points import ledger
 from tests.make import NOON, make_tier
 
@@ -112,6 +113,39 @@ async def test_points_about_to_expire_and_anniversaries_are_told(marketing):
     assert await fired(marketing, expiring) == {member.id}
 
 
+async def test_a_coupon_about_to_expire_is_told_once(marketing):
+    holder, other = [await marketing.member() for _ in range(2)]
+    async with marketing.sessions.begin() as session:
+        for member, template, days in ((holder, "coupon", 10), (other, "ticket", 10)):
+            await issue(session, member, template=template, expires_at=NOON + timedelta(days=days), now=NOON)
+    marketing.prints |= {"coupon": "", "ticket": ""}
+    rule = await activated(marketing, {"kind": "coupon_expiring", "days": 3, "template": "coupon"})
+
+    told = []
+    for day in (6, 8, 9, 11):
+        marketing.now = NOON + timedelta(days=day)
+        told.append(await fired(marketing, rule))
+
+    assert told == [set(), {holder.id}, set(), set()]
+
+
+async def test_a_holiday_is_wished_to_everybody_on_its_day_each_year(marketing):
+    everybody = {(await marketing.member()).id for _ in range(2)}
+    rule = await activated(
+        marketing,
+        {"kind": "holiday", "dates": ["12-31", "06-05"]},
+        campaign={"texts": {"en": "Happy holidays"}, "points": 1},
+        period_days=100,
+    )
+
+    told = []
+    for day in (0, 2, 2, 3, 211, 212, 367):
+        marketing.now = NOON + timedelta(days=day)
+        told.append(await fired(marketing, rule))
+
+    assert told == [set(), everybody, set(), set(), everybody, set(), everybody]
+
+
 async def test_a_cap_leaves_a_member_out_and_the_rule_tries_again_later(marketing):
     member = await marketing.member(birthday=NOON.date())
     await marketing.run(await marketing.plan({"texts": {"en": "News"}}))
@@ -130,6 +164,7 @@ async def test_a_cap_leaves_a_member_out_and_the_rule_tries_again_later(marketin
     [
         ({"trigger": {"kind": "full_moon"}, "period_days": 1, "campaign": TEXTS}, "/trigger/kind"),
         ({"trigger": {"kind": "birthday"}, "campaign": TEXTS}, "/period_days"),
+        ({"trigger": {"kind": "holiday"}, "period_days": 9, "campaign": TEXTS}, "/trigger"),
         (
             {"trigger": {"kind": "birthday"}, "period_days": 9, "campaign": TEXTS | {"segment_id": "seg_1"}},
             "/campaign/segment_id",

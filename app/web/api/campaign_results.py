@@ -38,7 +38,7 @@ class ComparisonOut(Given):
 
 
 class ReportOut(Given):
-    """Funnels: planned, told, accepted, asked, fetched, opened, redeemed."""
+    """Funnels: planned, told, accepted, asked, fetched, rang, opened, redeemed."""
 
     object: Literal["report"] = "report"
     campaign_id: str

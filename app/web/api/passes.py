@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,6 +34,7 @@ class NewPass(Taken):
 
     member_id: IdInBody = Field(examples=["mem_01k9xv3m8qf7w2c5r1t0abcdex"])
     template: Word | None = Field(None, description="Default: the programme's", examples=["coffee"])
+    expires_at: AwareDatetime | None = Field(None, description="When it ends: a coupon's last moment")
 
 
 class Because(Taken):
@@ -138,8 +139,17 @@ async def issue_pass(
             there_are = ", ".join(sorted(services.templates))
             detail = f"there is no pass template {template}: there are {there_are}"
             raise Problem(422, "unknown_template", detail, pointer="/body/template")
-        wallets = services.wallets(program.country)
-        return PassOut.of(await issue.issue(session, member, template=template, wallets=wallets, now=now))
+        if wanted.expires_at is not None and wanted.expires_at <= now:
+            raise Problem(422, "invalid_request", "must be a time to come", pointer="/body/expires_at")
+        issued = await issue.issue(
+            session,
+            member,
+            template=template,
+            wallets=services.wallets(program.country),
+            expires_at=wanted.expires_at,
+            now=now,
+        )
+        return PassOut.of(issued)
 
     return await once.answer(caller, wanted, work, now=now)
 

@@ -54,6 +54,19 @@ async def test_a_voided_pass_is_restored_and_each_change_shows_once(
     assert (restored.json()["state"], restored.json()["version"]) == ("active", 3)
 
 
+async def test_a_coupon_ends_when_it_was_said_and_so_does_its_replacement(client, member):
+    wanted = {"member_id": member["id"], "template": "coffee"}
+    ends = "2030-12-31T20:59:59.000Z"
+
+    issued = (await client.post("/passes", json=wanted | {"expires_at": ends})).json()
+    again = (await client.post(f"/passes/{issued['id']}/reissue", json={})).json()
+    past = await client.post("/passes", json=wanted | {"expires_at": "2020-01-01T00:00:00Z"})
+
+    assert (issued["expires_at"], again["expires_at"]) == (ends, ends)
+    assert past.status_code == 422
+    assert past.json()["errors"][0]["pointer"] == "/body/expires_at"
+
+
 async def test_a_reissued_pass_has_new_secrets_and_the_old_links_are_dead(
     client: httpx2.AsyncClient, sessions: Sessions, issued: str
 ) -> None:
