@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.web import (
     api,
     apple_passkit,
+    console,
     crm_webhooks,
     deal_tab,
     docs_page,
@@ -74,6 +75,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.router.routes.extend(passkit)
     for each in (
         api,
+        console,
         deal_tab,
         google_callback,
         health,

@@ -6,6 +6,7 @@ import typer
 
 from app.cli.accounts import account_app
 from app.cli.api_keys import key_app
+from app.cli.audit import audit_app
 from app.cli.bitrix24 import bitrix24_app
 from app.cli.campaigns import campaign_app
 from app.cli.database import migrate
@@ -24,6 +25,7 @@ from app.cli.segments import segment_app
 from app.cli.serve import health_command, serve_command, worker_command
 from app.cli.settings import settings_app
 from app.cli.template import template_app
+from app.cli.users import user_app
 from app.cli.webhooks import webhook_app
 from app.settings import BadSettings
 
@@ -53,6 +55,8 @@ app.add_typer(inbox_app, name="inbox")
 app.add_typer(webhook_app, name="webhook")
 app.add_typer(bitrix24_app, name="bitrix24")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(user_app, name="user")
+app.add_typer(audit_app, name="audit")
 app.add_typer(key_app, name="key")
 app.add_typer(account_app, name="account")
 app.add_typer(pass_app, name="pass")

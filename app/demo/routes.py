@@ -19,7 +19,12 @@ from app.members.models import Member
 from app.simulators.bitrix24 import Deal
 from app.simulators.google_wallet.answers import Refused
 from app.simulators.iphone import RefusedPass
-from app.web.dependencies import FromServices, Language, Transaction
+from app.staff import sessions, users
+from app.staff.audit import CLI
+from app.staff.roles import ROLES
+from app.web.console.pages import first_page
+from app.web.console.route import sign_in_cookie
+from app.web.dependencies import FromServices, Language, Now, Transaction
 from app.web.errors import Problem
 from app.web.rendering import page
 
@@ -128,6 +133,30 @@ async def show_desk(request: Request, services: FromServices, desk: FromDesk, la
         language=language,
         setup={"language": language, "keys": desk.keys, "words": words},
     )
+
+
+@router.get("/console/{role}")
+async def open_console(
+    role: str, request: Request, session: Transaction, services: FromServices, language: Language, now: Now
+) -> Response:
+    """The console as somebody of this role, without a password: this is a demo."""
+    if role not in ROLES:
+        raise Problem(404, "unknown_role", f"There are {', '.join(ROLES)}.")
+    user = await users.by_email(session, f"{role}@passbell.example")
+    if user is None:
+        user, _ = await users.add(
+            session,
+            email=f"{role}@passbell.example",
+            name=services.texts.get(language, f"console.roles.{role}"),
+            role=role,
+            language=language,
+            by=CLI,
+            now=now,
+        )
+    token = await sessions.begin(session, user, browser=request.headers.get("user-agent", ""), now=now)
+    response = RedirectResponse(first_page(role), 303)
+    sign_in_cookie(request, response, token)
+    return response
 
 
 @router.get("/events")

@@ -20,6 +20,7 @@ from app.passes import budget, google_callbacks, scans
 from app.passes.models import DeviceLog
 from app.points import expire, tiers
 from app.points.reconcile import reconcile as prove
+from app.staff import sessions
 from app.webhooks import deliveries
 from app.wiring import Services
 
@@ -78,7 +79,7 @@ async def reconcile(services: Services) -> None:
 
 
 async def prune(services: Services) -> None:
-    """Drop what is past its use: proofs, limits at rest, phones' log lines, deliveries both ways, answers."""
+    """Drop what is past its use: proofs, limits at rest, phones' log lines, deliveries, answers, sessions."""
     now = services.clock()
     async with services.sessions.begin() as session:
         await proof.forget_expired(session, now=now)
@@ -88,6 +89,7 @@ async def prune(services: Services) -> None:
         await budget.forget_old(session, now=now)
         await google_callbacks.forget_old(session, now=now)
         await scans.forget_old(session, now=now)
+        await sessions.forget_old(session, now=now)
         await idempotency.forget(session, before=now - IDEMPOTENCY_KEPT)
         await session.execute(delete(DeviceLog).where(DeviceLog.at < now - DEVICE_LOG_KEPT))
 

@@ -119,6 +119,7 @@ class Member(Base):
     __table_args__ = (
         UniqueConstraint("program_id", "card_number"),
         Index("ix_members_program_id_phone", "program_id", "phone"),
+        Index("ix_members_program_id_created_at", "program_id", "created_at"),
         CheckConstraint("state IN ('active', 'blocked')", name="state_known"),
     )
 

@@ -9,6 +9,7 @@ from app.inbox import models as inbox
 from app.members import models as members
 from app.passes import models as passes
 from app.points import models as points
+from app.staff import models as staff
 from app.webhooks import models as webhooks
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "passes",
     "points",
     "rate_limits",
+    "staff",
     "webhooks",
 ]

@@ -43,7 +43,7 @@ class PageNotFound(Exception):
 
 def is_for_people(path: str) -> bool:
     """Whether a person stands behind an address, who wants a page; programs get problem+json."""
-    return path in ("/", "/join", "/p") or path.startswith(("/join/", "/p/", "/u/"))
+    return path in ("/", "/join", "/p") or path.startswith(("/join/", "/p/", "/u/", "/console"))
 
 
 @cache

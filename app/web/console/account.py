@@ -1,0 +1,101 @@
+"""One's own account: the second factor, and where one is signed in."""
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.sealing import CannotUnseal, seal, unseal
+from app.staff import passwords, sessions, users
+from app.staff.models import User
+from app.staff.roles import Permission
+from app.web.api.values import IdInPath
+from app.web.console.pages import console_page
+from app.web.console.route import PATH, ConsoleRoute, needs, who_is
+from app.web.console.sign_in import FIELDS_MAX
+from app.web.dependencies import FromServices, Language, Now, Reading, Transaction
+from app.web.pass_page import barcode_svg
+from app.wiring import Services
+
+router = APIRouter(prefix="/console/account", route_class=ConsoleRoute)
+
+
+@router.get("")
+@needs(Permission.OWN_ACCOUNT)
+async def show(
+    request: Request, services: FromServices, session: Reading, language: Language, now: Now
+) -> Response:
+    """Sessions, and the second factor with a fresh secret where there is none."""
+    return await _page(request, services, session, language, now=now)
+
+
+async def _page(
+    request: Request,
+    services: Services,
+    session: AsyncSession,
+    language: str,
+    *,
+    now: datetime,
+    status: int = 200,
+    problem: str = "",
+    secret: str | None = None,
+) -> Response:
+    who = who_is(request)
+    user = await session.get_one(User, who.user_id)
+    secret = secret or passwords.new_totp_secret()
+    address = passwords.totp_address(secret, email=user.email, issuer="Passbell")
+    return console_page(
+        request,
+        "account.html",
+        language=language,
+        status=status,
+        sessions=await sessions.of_user(session, who.user_id, now=now),
+        has_totp=user.totp_sealed is not None,
+        secret=secret,
+        sealed=_sealed(services, user, secret),
+        qr=barcode_svg("PKBarcodeFormatQR", address),
+        problem=problem,
+    )
+
+
+def _sealed(services: Services, user: User, secret: str) -> str:
+    """The secret on its way through the form, so that nobody can have a user keep another."""
+    return seal(services.secret_key, f"totp-offer:{user.id}", {"totp": secret}).hex()
+
+
+@router.post("/second-factor")
+@needs(Permission.OWN_ACCOUNT)
+async def set_second_factor(
+    request: Request, services: FromServices, session: Transaction, language: Language, now: Now
+) -> Response:
+    """Keep the secret once its first code is right; or take the second factor away, with a right password."""
+    form = await request.form(max_fields=FIELDS_MAX)
+    user = await users.to_change(session, who_is(request).user_id)
+    if user.totp_sealed is not None:
+        if not await passwords.is_right(str(form.get("password", "")), user.password_hash):
+            return await _page(request, services, session, language, now=now, status=422, problem="password")
+        await users.set_totp(session, services.secret_key, user, None, step=user.totp_step, now=now)
+        return RedirectResponse(f"{PATH}/account", 303)
+    try:
+        offer = bytes.fromhex(str(form.get("sealed", "")))
+        secret = unseal(services.secret_key, f"totp-offer:{user.id}", offer)["totp"]
+    except (ValueError, CannotUnseal):
+        return await _page(request, services, session, language, now=now, status=422, problem="code")
+    code = str(form.get("code", "")).replace(" ", "")
+    step = passwords.totp_step(secret, code, after=user.totp_step, now=now)
+    if step is None:
+        return await _page(
+            request, services, session, language, now=now, status=422, problem="code", secret=secret
+        )
+    await users.set_totp(session, services.secret_key, user, secret, step=step, now=now)
+    return RedirectResponse(f"{PATH}/account", 303)
+
+
+@router.post("/sessions/{session_id}/end")
+@needs(Permission.OWN_ACCOUNT)
+async def end_session(request: Request, session_id: IdInPath, session: Transaction, now: Now) -> Response:
+    """Sign another browser out."""
+    who = who_is(request)
+    await sessions.end(session, session_id, user_id=who.user_id, by=who.actor, now=now)
+    return RedirectResponse(f"{PATH}/account", 303)

@@ -1,0 +1,102 @@
+"""Members: found by phone, card number or name; one page each with all that happened."""
+
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.members import people
+from app.members.models import Account, Member, Program, Tier
+from app.passes import story
+from app.passes.models import Pass
+from app.points.models import Entry
+from app.staff.roles import Permission
+from app.web.api.values import IdInPath
+from app.web.console.pages import console_page, the_program
+from app.web.console.route import ConsoleRoute, needs
+from app.web.dependencies import FromServices, Language, Now, Reading
+from app.web.rendering import PageNotFound
+
+router = APIRouter(prefix="/console/members", route_class=ConsoleRoute)
+
+FOUND_MAX = 50
+ENTRIES_MAX = 100
+QUERY_MAX = 100
+
+
+@router.get("")
+@needs(Permission.MEMBERS_READ)
+async def search(
+    request: Request,
+    session: Reading,
+    language: Language,
+    q: Annotated[str, Query(max_length=QUERY_MAX)] = "",
+) -> Response:
+    """Who is meant; without a question the newest."""
+    program = await the_program(request, session)
+    found = [] if program is None else await _find(session, program, q.strip().replace("\0", ""))
+    return console_page(
+        request,
+        "members.html",
+        language=language,
+        program=program,
+        q=q,
+        found=found[:FOUND_MAX],
+        has_more=len(found) > FOUND_MAX,
+    )
+
+
+async def _find(session: AsyncSession, program: Program, asked: str) -> list[tuple[Member, int]]:
+    query = (
+        select(Member, Account.balance)
+        .join(Account, Account.id == Member.account_id)
+        .where(Member.program_id == program.id)
+        .order_by(Member.id.desc())
+        .limit(FOUND_MAX + 1)
+    )
+    if asked:
+        said = [Member.card_number == asked, Member.name.istartswith(asked, autoescape=True)]
+        with suppress(people.InvalidPhone):  # it is a name or a card number, then
+            said.append(Member.phone == people.parse_phone(asked, program.country))
+        query = query.where(or_(*said))
+    return [(row[0], row[1]) for row in await session.execute(query)]
+
+
+@router.get("/{member_id}")
+@needs(Permission.MEMBERS_READ)
+async def one(
+    request: Request,
+    member_id: IdInPath,
+    services: FromServices,
+    session: Reading,
+    language: Language,
+    now: Now,
+) -> Response:
+    """A member: account, passes with their stories, and every entry with its reason."""
+    program = await the_program(request, session)
+    member = await session.get(Member, member_id)
+    if program is None or member is None or member.program_id != program.id:
+        raise PageNotFound
+    account = await session.get_one(Account, member.account_id)
+    passes = (await session.scalars(select(Pass).where(Pass.member_id == member.id).order_by(Pass.id))).all()
+    entries = await session.scalars(
+        select(Entry).where(Entry.account_id == account.id).order_by(Entry.sequence.desc()).limit(ENTRIES_MAX)
+    )
+    return console_page(
+        request,
+        "member.html",
+        language=language,
+        time_zone=program.time_zone,
+        program=program,
+        member=member,
+        account=account,
+        tier=await session.get(Tier, account.tier_id) if account.tier_id else None,
+        entries=entries.all(),
+        stories=[
+            (each, await story.tell(session, services.templates, program.id, each.id, now=now))
+            for each in passes
+        ],
+    )
