@@ -6,6 +6,7 @@ Each prints one JSON line per result as it comes. Run it on an idle machine.
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,16 @@ def _run(name: str) -> Iterator[dict[str, Any]]:
     command = [sys.executable, "-m", f"benchmarks.{name}"]
     with subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            if line.startswith("{"):
-                yield json.loads(line)
-        status = process.wait(WITHIN_SECONDS)
+        watch = threading.Timer(WITHIN_SECONDS, process.kill)  # also of one that hangs and prints nothing
+        watch.start()
+        try:
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                if line.startswith("{"):
+                    yield json.loads(line)
+            status = process.wait()
+        finally:
+            watch.cancel()
     if status:
         raise subprocess.CalledProcessError(status, command)
 

@@ -9,19 +9,36 @@ class Permission(StrEnum):
     HOME = "home"  # the figures of the programme
     OWN_ACCOUNT = "own_account"  # one's own password, second factor and sessions
     MEMBERS_READ = "members_read"
+    MEMBERS_POINTS = "members_points"  # by hand, and undoing what was booked
+    MEMBERS_BLOCK = "members_block"
+    PASSES_SEND = "passes_send"  # a new link or card to its member
+    CAMPAIGNS_READ = "campaigns_read"
+    CAMPAIGNS_WRITE = "campaigns_write"
+    CAMPAIGNS_APPROVE = "campaigns_approve"  # above a set size, another than who had it planned
     USERS_MANAGE = "users_manage"
     AUDIT_READ = "audit_read"
 
 
 _EVERYBODY = frozenset({Permission.OWN_ACCOUNT})
+_CAMPAIGNS = frozenset({Permission.CAMPAIGNS_READ, Permission.CAMPAIGNS_WRITE, Permission.CAMPAIGNS_APPROVE})
 
 ROLES: dict[str, frozenset[Permission]] = {
     "owner": frozenset(Permission),
-    "manager": _EVERYBODY | {Permission.HOME, Permission.MEMBERS_READ, Permission.AUDIT_READ},
-    "marketer": _EVERYBODY | {Permission.HOME},
-    "hotline": _EVERYBODY | {Permission.MEMBERS_READ},
-    "security": _EVERYBODY | {Permission.HOME, Permission.MEMBERS_READ, Permission.AUDIT_READ},
-    "auditor": _EVERYBODY | {Permission.HOME, Permission.AUDIT_READ},
+    "manager": _EVERYBODY
+    | {
+        Permission.HOME,
+        Permission.MEMBERS_READ,
+        Permission.MEMBERS_POINTS,
+        Permission.MEMBERS_BLOCK,
+        Permission.PASSES_SEND,
+        Permission.AUDIT_READ,
+    }
+    | _CAMPAIGNS,
+    "marketer": _EVERYBODY | {Permission.HOME} | _CAMPAIGNS,
+    "hotline": _EVERYBODY | {Permission.MEMBERS_READ, Permission.PASSES_SEND},
+    "security": _EVERYBODY
+    | {Permission.HOME, Permission.MEMBERS_READ, Permission.MEMBERS_BLOCK, Permission.AUDIT_READ},
+    "auditor": _EVERYBODY | {Permission.HOME, Permission.CAMPAIGNS_READ, Permission.AUDIT_READ},
 }
 
 

@@ -101,3 +101,49 @@ def test_a_figure_tells_what_it_is_and_the_programme_can_be_changed(open_page: O
     page.get_by_role("button", name="Show").click()
     first = page.get_by_label("Programme").locator("option:checked").text_content()
     expect(page.get_by_role("heading", level=1)).to_have_text(first or "")
+
+
+def test_a_manager_books_points_and_takes_them_back(open_page: OpenPage, demo: Demo, number):
+    member = demo.member("Given Points", number)
+    page = open_page("/demo/console/manager", bypass_csp=True)
+    page.goto(f"/console/members/{member['id']}?lang=en")
+
+    page.get_by_label("Points", exact=True).fill("250")
+    page.get_by_label("Reason", exact=True).first.fill("Sorry for the wait")
+    page.get_by_role("button", name="Book").click()
+    row = page.get_by_role("row").filter(has_text="Sorry for the wait")
+    expect(row).to_contain_text("+250")
+    assert (violations(page), fits(page)) == ([], True)
+
+    row.get_by_text("Reverse").first.click()
+    row.get_by_label("Reason").fill("Wrong member")
+    row.get_by_role("button", name="Reverse").click()
+    expect(page.get_by_role("row").filter(has_text="Wrong member")).to_contain_text("-250")
+
+    page.get_by_label("Book").select_option("redeem")
+    page.get_by_label("Points", exact=True).fill("1")
+    page.get_by_label("Reason", exact=True).first.fill("Too much")
+    page.get_by_role("button", name="Book").click()
+    expect(page.get_by_role("alert")).to_have_text("There are not so many points on the account.")
+
+
+def test_a_marketer_sends_a_campaign_and_sees_what_came_of_it(open_page: OpenPage, number):
+    page = open_page("/demo/console/marketer", bypass_csp=True)
+    page.goto("/console/campaigns?lang=en")
+    page.get_by_role("link", name="New campaign").click()
+    name = f"Sunday {re.sub('[^0-9]', '', number)}"
+    page.get_by_label("Name, for you").fill(name)
+    page.get_by_label("Message").first.fill(f"Double points on Sunday {number}")
+    page.get_by_label("Points for each").fill("5")  # so that those without a phone get something too
+    assert (violations(page), fits(page)) == ([], True)
+    page.get_by_role("button", name="Plan it").click()
+
+    expect(page.locator(".lead")).to_contain_text("members will be told.")
+    assert (violations(page), fits(page)) == ([], True)
+    page.get_by_role("button", name="Approve and send").click()
+
+    expect(page.locator("h1 .badge")).to_have_text("done")
+    expect(page.locator(".funnel tr").first).to_contain_text("Planned")
+    assert (violations(page), fits(page)) == ([], True)
+    page.goto("/console/campaigns?lang=ru")
+    expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("выполнена")

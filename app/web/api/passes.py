@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enrolment.submit import link_text
 from app.i18n import choose_language
 from app.members import messages, people
-from app.members.models import Member, Program
+from app.members.models import Member, Message, Program
 from app.passes import devices, issue, story
 from app.passes.models import Pass, Registration
 from app.web.api import paging
@@ -240,21 +240,25 @@ async def make_link(
         issued = await issue.by_id(session, caller.program_id, pass_id)
         url = f"{services.settings.link_url}/p/{await issue.make_link(session, issued, now=now)}"
         message = await _send(session, services, issued, url, now) if asked.send else None
-        return LinkOut(pass_id=pass_id, url=url, message=message)
+        return LinkOut(pass_id=pass_id, url=url, message=None if message is None else MessageOut.of(message))
 
     return await once.answer(caller, asked, work, now=now)
 
 
-async def _send(
-    session: AsyncSession, services: Services, issued: Pass, url: str, now: datetime
-) -> MessageOut:
+async def send_link(session: AsyncSession, services: Services, issued: Pass, *, now: datetime) -> Message:
+    """A new link to a pass, by SMS to its member. Raises Problem where there is no phone."""
+    url = f"{services.settings.link_url}/p/{await issue.make_link(session, issued, now=now)}"
+    return await _send(session, services, issued, url, now)
+
+
+async def _send(session: AsyncSession, services: Services, issued: Pass, url: str, now: datetime) -> Message:
     member = await session.get_one(Member, issued.member_id)
     program = await session.get_one(Program, issued.program_id)
     if member.phone is None:
         raise Problem(
             409, "no_phone", f"member {member.id} has no phone: set one, or pass the link on yourself"
         )
-    message = await messages.queue_message(
+    return await messages.queue_message(
         session,
         program_id=program.id,
         member_id=member.id,
@@ -264,7 +268,6 @@ async def _send(
         text=link_text(program.name, url, services.texts, choose_language(member.language, None)),
         now=now,
     )
-    return MessageOut.of(message)
 
 
 @router.get("/passes/{pass_id}/trace", summary="The story of a pass: why is the phone silent?")

@@ -1,6 +1,9 @@
 """Members: found by phone, card number or name; one page each with all that happened."""
 
+import secrets
 from contextlib import suppress
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,12 +16,13 @@ from app.members.models import Account, Member, Program, Tier
 from app.passes import story
 from app.passes.models import Pass
 from app.points.models import Entry
-from app.staff.roles import Permission
+from app.staff.roles import Permission, may
 from app.web.api.values import IdInPath
 from app.web.console.pages import console_page, the_program
-from app.web.console.route import ConsoleRoute, needs
+from app.web.console.route import ConsoleRoute, needs, who_is
 from app.web.dependencies import FromServices, Language, Now, Reading
 from app.web.rendering import PageNotFound
+from app.wiring import Services
 
 router = APIRouter(prefix="/console/members", route_class=ConsoleRoute)
 
@@ -76,27 +80,57 @@ async def one(
     now: Now,
 ) -> Response:
     """A member: account, passes with their stories, and every entry with its reason."""
+    program, member = await find(request, session, member_id)
+    return await member_page(request, session, services, language, program, member, now=now)
+
+
+async def find(request: Request, session: AsyncSession, member_id: str) -> tuple[Program, Member]:
+    """A member of the programme that is shown. Raises PageNotFound."""
     program = await the_program(request, session)
     member = await session.get(Member, member_id)
     if program is None or member is None or member.program_id != program.id:
         raise PageNotFound
-    account = await session.get_one(Account, member.account_id)
+    return program, member
+
+
+async def member_page(
+    request: Request,
+    session: AsyncSession,
+    services: Services,
+    language: str,
+    program: Program,
+    member: Member,
+    *,
+    now: datetime,
+    status: int = 200,
+    problem: str = "",
+) -> Response:
+    """The page of a member; `problem` is the key of what stood in the way of the form just sent."""
+    account = await session.get_one(Account, member.account_id, populate_existing=True)
     passes = (await session.scalars(select(Pass).where(Pass.member_id == member.id).order_by(Pass.id))).all()
     entries = await session.scalars(
         select(Entry).where(Entry.account_id == account.id).order_by(Entry.sequence.desc()).limit(ENTRIES_MAX)
     )
+    shown = entries.all()
     return console_page(
         request,
         "member.html",
         language=language,
         time_zone=program.time_zone,
+        status=status,
         program=program,
         member=member,
         account=account,
         tier=await session.get(Tier, account.tier_id) if account.tier_id else None,
-        entries=entries.all(),
+        entries=shown,
+        reversed_ids={each.reverses_id for each in shown if each.reverses_id},
         stories=[
             (each, await story.tell(session, services.templates, program.id, each.id, now=now))
             for each in passes
         ],
+        problem=problem,
+        new_number=partial(secrets.token_hex, 16),
+        may_points=may(who_is(request).role, Permission.MEMBERS_POINTS),
+        may_block=may(who_is(request).role, Permission.MEMBERS_BLOCK),
+        may_send=may(who_is(request).role, Permission.PASSES_SEND),
     )

@@ -23,6 +23,7 @@ PROGRAM_COOKIE = "passbell_program"
 # The pages of the menu: address, key of the text, who may open it.
 MENU = (
     ("/console", "home", Permission.HOME),
+    ("/console/campaigns", "campaigns", Permission.CAMPAIGNS_READ),
     ("/console/members", "members", Permission.MEMBERS_READ),
     ("/console/users", "users", Permission.USERS_MANAGE),
     ("/console/audit", "audit", Permission.AUDIT_READ),

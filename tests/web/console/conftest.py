@@ -32,7 +32,7 @@ async def signed_in(app, services, clock):
                 now=clock(),
             )
             token = await sessions.begin(session, user, browser="Test", now=clock())
-        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        transport = httpx2.ASGITransport(app=app)
         browser = httpx2.AsyncClient(
             transport=transport, base_url="http://test", headers=SAME_SITE, cookies={COOKIE: token}
         )

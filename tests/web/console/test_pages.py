@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 import app
+from app.campaigns.results import STEPS
 from app.clock import utc_now
 from app.i18n import LANGUAGES
 from app.passes.issue import issue
@@ -186,6 +187,20 @@ def test_every_finding_line_action_and_role_has_its_words(services):
             for action in _written(folder / "staff", r'"((?:user|session)\.[a-z_]+)"')
         ),
         *(f"console.roles.{role}" for role in ROLES),
+        *(
+            f"console.warnings.{code.replace('-', '_')}"
+            for code in _written(folder / "campaigns", r'Warning\([^,]+, "([a-z-]+)"', "wording.py")
+        ),
+        *(
+            f"console.left_out.{reason}"
+            for reason in _written(folder / "campaigns", r'(?:, |=)"(cap|blocked|no_\w+|same_text)"')
+        ),
+        *(
+            f"console.campaign_states.{state}"
+            for state in ("draft", "planning", "planned", "approved", "running", "paused", "stopped", "done")
+        ),
+        *(f"console.steps.{step}" for step in STEPS),
+        *(f"console.problems.{key}" for key in _written(folder / "web" / "console", r'_Refused\("(\w+)"')),
         *(f"console.pages.{key}" for _, key, _ in MENU),
         *(f"console.figures.{name}" for name in SHOWN),
         *(f"console.figures.{name}_is" for name in SHOWN),
