@@ -138,7 +138,7 @@ def test_a_marketer_sends_a_campaign_and_sees_what_came_of_it(open_page: OpenPag
     assert (violations(page), fits(page)) == ([], True)
     page.get_by_role("button", name="Plan it").click()
 
-    expect(page.locator(".lead")).to_contain_text("members will be told.")
+    expect(page.locator(".lead")).to_contain_text("Reaches")
     assert (violations(page), fits(page)) == ([], True)
     page.get_by_role("button", name="Approve and send").click()
 

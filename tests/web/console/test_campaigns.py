@@ -71,9 +71,9 @@ async def test_a_campaign_is_written_planned_approved_and_measured(marketing, ma
     done = (await marketer.get(path)).text
 
     assert 'http-equiv="refresh"' in waiting
-    assert "1 of 2 members will be told." in plan
+    assert "Reaches 1 of 2 members." in plan
     assert "iPhones: 1 ring, 0 silent, 0 later" in plan
-    assert "Left out, no card on a phone: 1" in plan
+    assert "Without the message, no card on a phone: 1" in plan
     assert (agreed.status_code, 'http-equiv="refresh"' in running) == (303, True)
     assert re.search(r"Told</th>.*?<td class=\"number\">1</td>", done, re.DOTALL)
     assert all(HOSTILE not in each for each in (waiting, plan, running, done))
