@@ -63,22 +63,29 @@ _FIELDS = ("plan_id", "position", "state", "reason", "version", "pass_id", "mess
 _NUMBERS = ("position", "version")
 
 
-def _field(number: int, name: str) -> str:
-    value = f"value->>{number}"
-    return f"CAST({value} AS bigint) AS {name}" if name in _NUMBERS else f"{value} AS {name}"
+def _given(elements: str, read: str) -> str:
+    """The rows as a SELECT; `read` is how a dialect reads one of a row's values."""
+    values = [(name, read.format(number)) for number, name in enumerate(_FIELDS)]
+    columns = [
+        f"CAST({value} AS bigint) AS {name}" if name in _NUMBERS else f"{value} AS {name}"
+        for name, value in values
+    ]
+    return f"SELECT {', '.join(columns)} FROM {elements}(:rows)"  # noqa: S608  constants of this file
 
 
-_GIVEN = ", ".join(_field(number, name) for number, name in enumerate(_FIELDS))
 _RECORD = {
     dialect: typed_text(
         f"""UPDATE recipients SET state = given.state, reason = given.reason, version = given.version,
           pass_id = given.pass_id, message_id = given.message_id,
           done_at = CASE WHEN given.state = 'done' THEN :now END
-        FROM (SELECT {_GIVEN} FROM {elements}(:rows)) given
+        FROM ({_given(elements, read)}) given
         WHERE recipients.plan_id = given.plan_id AND recipients.position = given.position""",  # noqa: S608
         {"rows": Json(), "now": UtcDateTime()},
     )
-    for dialect, elements in (("sqlite", "json_each"), ("postgresql", "jsonb_array_elements"))
+    for dialect, elements, read in (
+        ("sqlite", "json_each", "json_extract(value, '$[{}]')"),
+        ("postgresql", "jsonb_array_elements", "value->>{}"),
+    )
 }
 
 

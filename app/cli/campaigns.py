@@ -215,7 +215,7 @@ def _words(made: Plan) -> str:
         ),
         f"  left out: {_counts(totals['left_out']) or 'nobody'}",
         f"  points: {totals['points']}   SMS: {totals['sms']['parts']} parts, {totals['sms']['cost'] or '-'}",
-        f"  Google: {_google(totals['google'])}",
+        *([f"  Google: {_google(totals['google'])}"] if "google" in totals else []),  # older plans have none
         f"  about {totals['duration_seconds']} s",
         *(f"  ! {each['where']}: {each['text']}" for each in totals["warnings"]),
         *(f"  ! {each['members']} of them are also in {each['name']}" for each in totals["conflicts"]),
