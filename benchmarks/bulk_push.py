@@ -140,9 +140,10 @@ async def measure(database: str, phones: int, waiting: int) -> None:
             sessions = open_sessions(engine)
             async with sessions.begin() as session:
                 crowd = await make_crowd(session, phones + SINGLES, now=utc_now())
-            async with engine.connect() as connection:  # as autovacuum has done where members came one by one
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await connection.execute(text("ANALYZE"))
+            if database == "postgresql":  # as autovacuum has done where members came one by one
+                async with engine.connect() as connection:
+                    await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    await connection.execute(text("ANALYZE"))
             await _run(database, url, folder, world, sessions, crowd)
             if database == "postgresql" and waiting:
                 await picking(engine, sessions, crowd, waiting)
