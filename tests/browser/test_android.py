@@ -22,8 +22,7 @@ def test_a_purchase_changes_both_phones_and_the_fourth_of_a_day_is_silent_on_and
     expect(iphone.banner).to_be_visible()
     iphone.add_from_newest_text()
     expect(iphone.points("Anna Both")).to_have_text("50")
-    iphone.texts().last.locator(".forward-android").click()
-    android.save_from_newest_text()
+    iphone.forward_newest_text(android)
     balance = android.card("Anna Both").locator(".g-shown").first
     expect(balance).to_have_text("50")
     till.scan("Anna Both")

@@ -22,8 +22,7 @@ def test_a_campaign_is_planned_approved_and_rings_an_iphone_and_an_android_phone
     expect(iphone.banner).to_be_visible()
     iphone.add_from_newest_text()
     expect(iphone.points(name)).to_have_text("50")
-    iphone.texts().last.locator(".forward-android").click()
-    android.save_from_newest_text()
+    iphone.forward_newest_text(android)
     expect(android.card(name).locator(".g-shown").first).to_have_text("50")
     till.scan(name)
     expect(page.locator("#trace")).to_contain_text("wallet google")  # Google has said that somebody holds it
