@@ -6,13 +6,13 @@ took, while there are any; whoever makes phones ring reads the slowest.
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import Double, String, delete, select
+from sqlalchemy import Double, String, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,31 +38,41 @@ class AnswerTime(Base):
     seconds: Mapped[float] = mapped_column(Double)  # within which 95 % of a second's answers came
 
 
-@dataclass(frozen=True)
-class Slowest:
-    """The slowest web process just now, and when the newest figure was written."""
-
-    seconds: float
-    at: datetime
-
-
 class Measured:
-    """Answers of one process since they were last written down."""
+    """Answers of one process since they were last written down, and those it still owes."""
 
     def __init__(self) -> None:
         self._seconds: list[float] = []
+        self._begun: dict[int, float] = {}
+        self._count = 0
 
     def note(self, seconds: float) -> None:
         """Count one answer: the time until it was ready, not until a slow caller had read it."""
         if len(self._seconds) < _KEPT_MAX:
             self._seconds.append(seconds)
 
+    @contextmanager
+    def answer(self) -> Generator[None]:
+        """Count one answer, which is prepared within the block."""
+        self._count += 1
+        key, begun = self._count, time.perf_counter()
+        self._begun[key] = begun
+        try:
+            yield
+        finally:
+            del self._begun[key]
+            self.note(time.perf_counter() - begun)
+
     def take(self) -> float | None:
-        """Within how many seconds 95 % of them came, and begin anew; None when there were none."""
-        if not self._seconds:
-            return None
-        ordered = sorted(self._seconds)
+        """Within how many seconds 95 % of them came, and begin anew; None when there were none.
+
+        What is owed counts as long as it has waited: a process that answers nobody is slow, not idle.
+        """
+        now = time.perf_counter()
+        ordered = sorted([*self._seconds, *(now - begun for begun in self._begun.values())])
         self._seconds = []
+        if not ordered:
+            return None
         return ordered[min(len(ordered) - 1, int(len(ordered) * _SHARE))]
 
 
@@ -74,16 +84,9 @@ async def record(session: AsyncSession, process: str, seconds: float, *, now: da
     )
 
 
-async def slowest(session: AsyncSession, *, now: datetime) -> Slowest | None:
-    """The slowest of the web processes that answered phones a moment ago; None when no phone asked."""
-    rows = (
-        await session.execute(
-            select(AnswerTime.seconds, AnswerTime.at).where(AnswerTime.at > now - FRESH_FOR)
-        )
-    ).all()
-    if not rows:
-        return None
-    return Slowest(max(row.seconds for row in rows), max(row.at for row in rows))
+async def slowest(session: AsyncSession, *, now: datetime) -> float | None:
+    """The seconds of the slowest web process that phones asked a moment ago; None when no phone asked."""
+    return await session.scalar(select(func.max(AnswerTime.seconds)).where(AnswerTime.at > now - FRESH_FOR))
 
 
 @asynccontextmanager

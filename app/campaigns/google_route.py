@@ -24,6 +24,7 @@ from app.passes.models import ClassMessage, GoogleClass, GoogleObject, Pass, Upd
 from app.passes.versions import GOOGLE, enqueue_updates
 
 CLASS, OBJECT, NONE = "class", "object", "none"
+_NOT_FOR_ALL = "somebody who may not be told holds a card by now"
 CALLS_PER_SECOND = 18  # what Google's 20 leave with room to spare: facts of its documentation, and measured
 _CALLS_PER_OBJECT = 3  # the change, a look at its messages, the message
 _CALLS_PER_CLASS = 2
@@ -174,9 +175,24 @@ async def finish(session: AsyncSession, campaign: Campaign, *, now: datetime) ->
     if not messages:
         return
     if await _somebody_else_holds(session, campaign.program_id, campaign.plan_id or "", "done"):
-        await give_up(session, campaign, "somebody who may not be told holds a card by now", now=now)
+        await give_up(session, campaign, _NOT_FOR_ALL, now=now)
     else:
         await class_messages.send(session, messages)
+
+
+async def is_withdrawn(session: AsyncSession, message: ClassMessage, *, now: datetime) -> bool:
+    """Whether a campaign's message may not leave: it may have waited for hours, and somebody said no.
+
+    Then the others are told card by card.
+    """
+    campaign = await session.get(Campaign, message.campaign_id)
+    if campaign is None or not await _somebody_else_holds(
+        session, campaign.program_id, campaign.plan_id or "", "done"
+    ):
+        return False
+    await class_messages.record_refused(session, message.id, _NOT_FOR_ALL)
+    await tell_each(session, message, now=now)
+    return True
 
 
 async def give_up(session: AsyncSession, campaign: Campaign, why: str, *, now: datetime) -> None:
@@ -187,11 +203,23 @@ async def give_up(session: AsyncSession, campaign: Campaign, why: str, *, now: d
 
 
 async def tell_each(session: AsyncSession, message: ClassMessage, *, now: datetime) -> None:
-    """Have the cards of a class told one by one that a campaign's message to the class did not reach."""
+    """Have the cards of a class told one by one that a campaign's message to the class did not reach.
+
+    Who has refused meanwhile is left out: their card follows with its next change.
+    """
+    words = newest_words(message.program_id)
+    suppressed = suppressed_on(message.program_id, "wallet")
     done = (
         select(Recipient.member_id)
         .join(Campaign, Campaign.plan_id == Recipient.plan_id)
-        .where(Campaign.id == message.campaign_id, Recipient.state == "done", Recipient.route == "wallet")
+        .outerjoin(words, words.c.member_id == Recipient.member_id)
+        .outerjoin(suppressed, suppressed.c.member_id == Recipient.member_id)
+        .where(
+            Campaign.id == message.campaign_id,
+            Recipient.state == "done",
+            Recipient.route == "wallet",
+            agrees("wallet", words.c.given, suppressed.c.member_id),
+        )
     )
     of_class = (
         select(Pass.id)

@@ -54,8 +54,7 @@ async def adapt(session: AsyncSession, campaign: Campaign, *, now: datetime) -> 
     """Set the campaign's pace by how fast phones were answered, at most once a second."""
     if campaign.paced_at is not None and now < campaign.paced_at + ADAPTED_EVERY:
         return
-    slowest = await answer_times.slowest(session, now=now)
-    campaign.pace = next_pace(campaign.pace, None if slowest is None else slowest.seconds)
+    campaign.pace = next_pace(campaign.pace, await answer_times.slowest(session, now=now))
     campaign.paced_at = now
 
 

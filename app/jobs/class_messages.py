@@ -40,6 +40,10 @@ async def send_class_message(services: Services, args: Mapping[str, JsonScalar])
         await _note(services, message_id, decision.why)
         left = (decision.until - services.clock()).total_seconds()
         raise TemporaryFailure(f"the message waits: {decision.why}", retry_after_seconds=left)
+    if message.campaign_id is not None:
+        async with services.sessions.begin() as session:
+            if await google_route.is_withdrawn(session, message, now=services.clock()):
+                return
     try:
         notify, why = await _add(google, message, decision, Turns(services, Lane.CAMPAIGN))
     except IssuerRefused as failure:

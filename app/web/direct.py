@@ -4,8 +4,8 @@ After a push every phone asks at once, and tills never stop. A door is a plain r
 one that answers None has done nothing, and the request goes on to the framework's door for the same.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -49,10 +49,9 @@ class DirectDoors:
         if found is None:
             await self._app(scope, receive, send)
             return
-        request, started = Request(scope, receive), time.perf_counter()
-        answer = await _answered(found.door, request)
-        if scope["method"] == "GET":
-            self._measured.note(time.perf_counter() - started)
+        request = Request(scope, receive)
+        with self._measured.answer() if scope["method"] == "GET" else nullcontext():
+            answer = await _answered(found.door, request)
         if answer is None:
             await self._app(scope, _again(request, receive), send)
         else:

@@ -91,7 +91,7 @@ class DeskPhone:
         self.browser.locator(".wallet-button").click()
 
     def forward_newest_text(self, android: "DeskPhone") -> None:
-        """Send the newest message on to the Android phone; there tap this link, then "Add to Google Wallet"."""
+        """Send the newest message on to the Android phone; tap its link there, and "Add to Google Wallet"."""
         newest = self.texts().last
         link = newest.locator(".link").inner_text()
         newest.locator(".forward-android").click()

@@ -143,6 +143,21 @@ async def test_who_saves_the_card_meanwhile_reads_nothing_and_the_others_are_tol
     assert google.account(f"phone {HOLDERS}").notifications == []
 
 
+async def test_who_refuses_while_the_message_waits_is_not_told_and_the_others_are_one_by_one(
+    services, google, marketing, cards
+):
+    await carried_out(marketing, await marketing.plan(NEWS))
+    async with services.sessions.begin() as session:
+        member_id = (await session.get_one(Pass, cards[0].id)).member_id
+        await suppress(session, marketing.program.id, member_id, "wallet", reason="asked", now=NOON)
+
+    await do(services, "class_message", send_class_message)
+    await do(services, "update_google_bulk", update_google, is_bulk=True)
+
+    assert await states(services) == ["refused"]
+    assert await rings(google) == [0, 1, 1]
+
+
 async def test_a_stop_tells_those_at_google_whose_pass_has_the_text(
     services, google, marketing, cards, monkeypatch
 ):

@@ -28,6 +28,18 @@ def test_only_what_comes_without_a_body_is_measured():
     assert measured.take() is None
 
 
+def test_what_is_not_answered_yet_counts_as_long_as_it_has_waited():
+    measured = Measured()
+    with measured.answer():
+        first, second = measured.take(), measured.take()
+
+    assert first is not None
+    assert second is not None
+    assert 0 < first < second
+    assert measured.take() is not None  # the answer that came in the end
+    assert measured.take() is None
+
+
 def test_what_is_measured_is_what_nearly_all_wait_at_most():
     measured = Measured()
     for number in range(100):
