@@ -31,7 +31,7 @@ from app.passes.models import Update
 from app.settings import Settings
 from app.simulators.world import World, simulated_world
 from app.wallets.templates import load_templates
-from app.wallets.templates.fingerprint import fingerprint
+from app.wallets.templates.fingerprint import fingerprints
 from benchmarks._program import DATABASES, database_for, memory_mb, report
 from benchmarks.apns import stand_in
 from tests.flows.crowd import Crowd, make_crowd
@@ -40,10 +40,7 @@ from tests.flows.server import running
 SINGLES = 50
 SINGLE_EVERY_SECONDS = 0.5
 LATENCY_MS = (20, 50)
-PRINTS = {
-    name: fingerprint(template)
-    for name, template in load_templates(Settings.model_fields["pass_templates_dir"].default).items()
-}
+PRINTS = fingerprints(load_templates(Settings.model_fields["pass_templates_dir"].default))
 WITHIN_SECONDS = 300.0
 PICKS = 40
 

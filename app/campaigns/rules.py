@@ -60,6 +60,14 @@ class Trigger(_Strict):
             raise ValueError('name the days of the year, like "dates": ["12-31"]')
         return self
 
+    def what_is_missing(self) -> str:
+        """Why this would never become true; empty where it may."""
+        if self.kind in {"lapsed", "points_expiring", "coupon_expiring"} and not self.days:
+            return 'say how many days, like "days": 30'
+        if self.kind == "tier_reached" and not self.tier:
+            return 'name the tier, like "tier": "gold"'
+        return ""
+
 
 class RuleDefinition(_Strict):
     """A rule as it is written. `campaign` is a campaign's definition without an audience."""
@@ -134,6 +142,8 @@ async def create(
 ) -> Rule:
     """A rule that is not active yet. Raises InvalidDefinition, InvalidCondition."""
     parsed = parse(definition)
+    if missing := parsed.trigger.what_is_missing():
+        raise InvalidDefinition("/trigger", missing)
     await drafts.checked(session, program_id, {"condition": condition_of(parsed), **parsed.campaign})
     rule = Rule(
         id=new_id("rul"),

@@ -18,7 +18,7 @@ from app.cli.output import AsJson, fail, show, table
 from app.clock import utc_now
 from app.settings import read_settings
 from app.wallets.templates import load_templates
-from app.wallets.templates.fingerprint import fingerprint
+from app.wallets.templates.fingerprint import fingerprints
 
 campaign_app = typer.Typer(help="Plan campaigns, agree to plans, and see results.", no_args_is_help=True)
 
@@ -63,7 +63,7 @@ def plan_command(
 ) -> None:
     """Say exactly what a campaign would do. Nothing is sent; the hash is what an approval names."""
     wanted = None if draft.startswith("cmp_") else _read(Path(draft))
-    fingerprints = _fingerprints()
+    prints = _prints()
 
     async def work(session: AsyncSession) -> Plan:
         owner = await program_of(session, program)
@@ -78,7 +78,7 @@ def plan_command(
                 by=by,
                 now=utc_now(),
             )
-        return await plan.make(session, campaign, fingerprints, by=by, now=utc_now())
+        return await plan.make(session, campaign, prints, by=by, now=utc_now())
 
     made = carry_out(work, *_REFUSALS)
     data = {
@@ -101,7 +101,7 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Agree to exactly this plan; workers carry it out at its time."""
-    fingerprints = _fingerprints()
+    prints = _prints()
     above = read_settings().campaign_second_person_above
 
     async def work(session: AsyncSession) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def approve(
         await approval.approve(
             session,
             found,
-            fingerprints,
+            prints,
             plan_hash=plan_hash,
             by=by,
             second_person_above=above,
@@ -187,9 +187,8 @@ def _read(path: Path) -> dict[str, Any]:
         fail(f'{path}: write {{"name": "...", "definition": {{...}}}} ({error})')
 
 
-def _fingerprints() -> dict[str, str]:
-    templates = load_templates(read_settings().pass_templates_dir)
-    return {name: fingerprint(template) for name, template in templates.items()}
+def _prints() -> dict[str, str]:
+    return fingerprints(load_templates(read_settings().pass_templates_dir))
 
 
 def _shown(campaign: Campaign) -> dict[str, Any]:

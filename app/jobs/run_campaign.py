@@ -16,7 +16,7 @@ from app.campaigns.models import Campaign, Rule
 from app.campaigns.segments import UnknownSegment
 from app.db import locked
 from app.job_queue import JsonScalar, enqueue_many, kinds
-from app.wallets.templates.fingerprint import fingerprint
+from app.wallets.templates.fingerprint import fingerprints
 from app.wiring import Services
 
 log = structlog.get_logger(__name__)
@@ -34,14 +34,13 @@ _REFUSALS = (
 async def plan_campaign(services: Services, args: Mapping[str, JsonScalar]) -> None:
     """Make the plan that was asked for; what stands in its way is kept for the marketer, and no plan."""
     campaign_id, step = str(args["campaign_id"]), int(args["step"] or 0)
-    fingerprints = fingerprints_of(services)
     now = services.clock()
     try:
         async with services.sessions.begin() as session:
             campaign = await locked(session, select(Campaign).where(Campaign.id == campaign_id))
             if campaign.state != "planning" or campaign.step != step:
                 return
-            await plan.make(session, campaign, fingerprints, by=str(args["by"]), now=now)
+            await plan.make(session, campaign, fingerprints(services.templates), by=str(args["by"]), now=now)
     except _REFUSALS as refusal:
         log.info("campaign.not_planned", campaign=campaign_id, reason=type(refusal).__name__)
         await _end(services, campaign_id, step, state="draft", reason=str(refusal))
@@ -49,10 +48,13 @@ async def plan_campaign(services: Services, args: Mapping[str, JsonScalar]) -> N
 
 async def run_campaign(services: Services, args: Mapping[str, JsonScalar]) -> None:
     """Do one chunk."""
-    fingerprints = fingerprints_of(services)
     async with services.sessions.begin() as session:
         await run.go_on(
-            session, str(args["campaign_id"]), int(args["step"] or 0), fingerprints, now=services.clock()
+            session,
+            str(args["campaign_id"]),
+            int(args["step"] or 0),
+            fingerprints(services.templates),
+            now=services.clock(),
         )
 
 
@@ -78,7 +80,9 @@ async def _start(services: Services, begin: Callable[..., Awaitable[Campaign | N
     """Begin a campaign by itself; what stands in the way is logged, and nothing is kept of it."""
     try:
         async with services.sessions.begin() as session:
-            started = await begin(session, fingerprints=fingerprints_of(services), now=services.clock())
+            started = await begin(
+                session, fingerprints=fingerprints(services.templates), now=services.clock()
+            )
     except plan.EmptyAudience:
         return
     except _REFUSALS as refusal:
@@ -110,8 +114,3 @@ async def _end(services: Services, campaign_id: str, step: int, *, state: str, r
             campaign.state, campaign.reason = state, reason[:512]
             if state == "paused":
                 await tell_state(session, campaign, now=services.clock())
-
-
-def fingerprints_of(services: Services) -> dict[str, str]:
-    """The pass templates as they are now, each by a digest of all it shows."""
-    return {name: fingerprint(template) for name, template in services.templates.items()}

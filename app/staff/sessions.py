@@ -9,7 +9,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import rate_limits
-from app.db import new_id
+from app.db import Sessions, new_id
+from app.enrolment.limits import network_of
 from app.staff import audit, passwords, users
 from app.staff.audit import Actor
 from app.staff.models import SignInSession, User, UserLink
@@ -17,7 +18,7 @@ from app.staff.models import SignInSession, User, UserLink
 LASTS = timedelta(hours=12)
 IDLE = timedelta(hours=2)
 SEEN_EVERY = timedelta(minutes=1)  # a write for each click would be one too many
-TRIES, TRIES_SECONDS = 10, 900.0  # for one e-mail, and for one address of the network
+TRIES, TRIES_SECONDS = 10, 900.0  # for one e-mail, and for one network
 
 
 class NotSignedIn(Exception):
@@ -49,27 +50,28 @@ class SignedIn:
 
 async def count_try(session: AsyncSession, email: str, address: str, *, now: datetime) -> None:
     """Count a try, in a transaction of its own. Raises TooManyTries."""
-    for key in (f"sign-in:{email.strip().lower()[:100]}", f"sign-in-from:{address}"):
+    for key in (f"sign-in:{email.strip().lower()[:100]}", f"sign-in-from:{network_of(address)}"):
         if not await rate_limits.take(session, key, limit=TRIES, period_seconds=TRIES_SECONDS, now=now):
             raise TooManyTries("too many tries: wait a quarter of an hour")
 
 
-async def sign_in(
-    session: AsyncSession,
-    secret_key: bytes,
-    *,
-    email: str,
-    password: str,
-    code: str,
-    browser: str,
-    now: datetime,
-) -> tuple[User, str]:
-    """The user, and the secret of a new session. Raises NotSignedIn, CodeNeeded."""
-    found = await users.by_email(session, email)
+async def with_password(sessions: Sessions, email: str, password: str) -> User:
+    """Whose password this is; nothing is held while it is checked. Raises NotSignedIn."""
+    async with sessions() as session:
+        found = await users.by_email(session, email)
     is_right = await passwords.is_right(password, found.password_hash if found else None)
-    if found is None or not is_right or not found.is_active:
+    if found is None or not is_right:
         raise NotSignedIn
-    user = await users.to_change(session, found.id)
+    return found
+
+
+async def sign_in(
+    session: AsyncSession, secret_key: bytes, known: User, *, code: str, browser: str, now: datetime
+) -> tuple[User, str]:
+    """The user whose password was right, and the secret of a new session. Raises NotSignedIn, CodeNeeded."""
+    user = await users.to_change(session, known.id)
+    if not user.is_active or user.password_hash != known.password_hash:
+        raise NotSignedIn  # shut out, or another password, in this moment
     secret = users.totp_of(secret_key, user)
     if secret is not None:
         if not code:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import locked, new_id
 from app.sealing import seal, unseal
-from app.staff import audit, passwords
+from app.staff import audit
 from app.staff.audit import Actor
 from app.staff.models import SignInSession, User, UserLink
 from app.staff.roles import ROLES
@@ -98,11 +98,10 @@ async def user_of_link(session: AsyncSession, token: str, *, now: datetime) -> U
     return user
 
 
-async def set_password(session: AsyncSession, token: str, password: str, *, now: datetime) -> User:
-    """Use a link. Every session ends, and the second factor stays. Raises LinkOver, WeakPassword."""
-    hashed = await passwords.hash_of(password)  # before anything is locked: it takes its time
+async def set_password(session: AsyncSession, token: str, password_hash: str, *, now: datetime) -> User:
+    """Use a link. Every session ends, and the second factor stays. Raises LinkOver."""
     user = await to_change(session, (await user_of_link(session, token, now=now)).id)
-    user.password_hash = hashed
+    user.password_hash = password_hash
     await session.execute(delete(UserLink).where(UserLink.user_id == user.id))
     await session.execute(delete(SignInSession).where(SignInSession.user_id == user.id))
     await audit.record(session, Actor(user.id, user.name), "user.password_set", user.id, now=now)

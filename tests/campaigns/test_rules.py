@@ -165,6 +165,9 @@ async def test_a_cap_leaves_a_member_out_and_the_rule_tries_again_later(marketin
         ({"trigger": {"kind": "full_moon"}, "period_days": 1, "campaign": TEXTS}, "/trigger/kind"),
         ({"trigger": {"kind": "birthday"}, "campaign": TEXTS}, "/period_days"),
         ({"trigger": {"kind": "holiday"}, "period_days": 9, "campaign": TEXTS}, "/trigger"),
+        ({"trigger": {"kind": "lapsed"}, "period_days": 9, "campaign": TEXTS}, "/trigger"),
+        ({"trigger": {"kind": "coupon_expiring"}, "period_days": 9, "campaign": TEXTS}, "/trigger"),
+        ({"trigger": {"kind": "tier_reached"}, "period_days": 9, "campaign": TEXTS}, "/trigger"),
         (
             {"trigger": {"kind": "birthday"}, "period_days": 9, "campaign": TEXTS | {"segment_id": "seg_1"}},
             "/campaign/segment_id",

@@ -23,7 +23,7 @@ from app.points.reconcile import reconcile
 from app.simulators.apns import ApnsFaults
 from app.simulators.world import World
 from app.wallets.templates import load_templates
-from app.wallets.templates.fingerprint import fingerprint
+from app.wallets.templates.fingerprint import fingerprints
 from tests.flows.crowd import Crowd, make_crowd
 from tests.flows.server import ROOT, Server, running
 from tests.flows.test_kill_push import is_behind
@@ -90,9 +90,7 @@ async def _take_phones_away(sessions: Sessions, crowd: Crowd) -> None:
 
 
 async def _approved(sessions: Sessions, crowd: Crowd) -> str:
-    prints = {
-        name: fingerprint(template) for name, template in load_templates(ROOT / "pass_templates").items()
-    }
+    prints = fingerprints(load_templates(ROOT / "pass_templates"))
     now = utc_now()
     async with sessions.begin() as session:
         campaign = await drafts.create(

@@ -1,6 +1,7 @@
 """A digest of everything a pass template shows: two alike look alike."""
 
 import hashlib
+from collections.abc import Mapping
 
 import orjson
 
@@ -18,3 +19,8 @@ def fingerprint(template: PassTemplate) -> str:
         {path: hashlib.sha256(data).hexdigest() for path, data in template.google_images.items()},
     ]
     return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def fingerprints(templates: Mapping[str, PassTemplate]) -> dict[str, str]:
+    """The digest of each template by its name."""
+    return {name: fingerprint(template) for name, template in templates.items()}

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.campaigns import approval, drafts, steering
 from app.campaigns.models import Campaign, Plan
-from app.wallets.templates.fingerprint import fingerprint
+from app.wallets.templates.fingerprint import fingerprints
 from app.web.api import paging
 from app.web.api.campaign_results import plan_of
 from app.web.api.idempotency import OnlyOnce
@@ -209,7 +209,7 @@ async def approve_campaign(
     await approval.approve(
         session,
         campaign,
-        {name: fingerprint(template) for name, template in services.templates.items()},
+        fingerprints(services.templates),
         plan_hash=wanted.plan_hash,
         by=caller.key_id,
         second_person_above=services.settings.campaign_second_person_above,

@@ -69,14 +69,11 @@ def _sealed(services: Services, user: User, secret: str) -> str:
 async def set_second_factor(
     request: Request, services: FromServices, session: Transaction, language: Language, now: Now
 ) -> Response:
-    """Keep the secret once its first code is right; or take the second factor away, with a right password."""
+    """Keep the secret once its first code is right."""
     form = await request.form(max_fields=FIELDS_MAX)
     user = await users.to_change(session, who_is(request).user_id)
     if user.totp_sealed is not None:
-        if not await passwords.is_right(str(form.get("password", "")), user.password_hash):
-            return await _page(request, services, session, language, now=now, status=422, problem="password")
-        await users.set_totp(session, services.secret_key, user, None, step=user.totp_step, now=now)
-        return RedirectResponse(f"{PATH}/account", 303)
+        return RedirectResponse(f"{PATH}/account", 303)  # from a page that is older than it
     try:
         offer = bytes.fromhex(str(form.get("sealed", "")))
         secret = unseal(services.secret_key, f"totp-offer:{user.id}", offer)["totp"]
@@ -89,6 +86,29 @@ async def set_second_factor(
             request, services, session, language, now=now, status=422, problem="code", secret=secret
         )
     await users.set_totp(session, services.secret_key, user, secret, step=step, now=now)
+    return RedirectResponse(f"{PATH}/account", 303)
+
+
+@router.post("/second-factor/remove")
+@needs(Permission.OWN_ACCOUNT)
+async def remove_second_factor(
+    request: Request, services: FromServices, language: Language, now: Now
+) -> Response:
+    """Take the second factor away, with a right password: an open browser is not enough."""
+    form = await request.form(max_fields=FIELDS_MAX)
+    who, address = who_is(request), request.client.host if request.client else ""
+    try:
+        async with services.sessions.begin() as session:
+            await sessions.count_try(session, who.email, address, now=now)
+        known = await sessions.with_password(services.read_sessions, who.email, str(form.get("password", "")))
+    except (sessions.TooManyTries, sessions.NotSignedIn) as error:
+        is_many = isinstance(error, sessions.TooManyTries)
+        status, problem = (429, "too_often") if is_many else (422, "password")
+        async with services.read_sessions() as session:
+            return await _page(request, services, session, language, now=now, status=status, problem=problem)
+    async with services.sessions.begin() as session:
+        user = await users.to_change(session, known.id)
+        await users.set_totp(session, services.secret_key, user, None, step=user.totp_step, now=now)
     return RedirectResponse(f"{PATH}/account", 303)
 
 

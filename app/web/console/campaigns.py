@@ -19,18 +19,18 @@ from app.i18n import LANGUAGES
 from app.members.models import Program
 from app.staff import audit
 from app.staff.roles import Permission, may
-from app.wallets.templates.fingerprint import fingerprint
+from app.wallets.templates.fingerprint import fingerprints
 from app.web.api.values import IdInPath
 from app.web.console.pages import console_page, the_program
 from app.web.console.route import PATH, ConsoleRoute, needs, who_is
 from app.web.console.sign_in import FIELDS_MAX
 from app.web.dependencies import FromServices, Language, Now, Reading, Transaction
 from app.web.rendering import PageNotFound
-from app.wiring import Services
 
 router = APIRouter(prefix="/console/campaigns", route_class=ConsoleRoute)
 
 SHOWN_MAX = 50
+LIVE_RESULTS_MAX = 20_000  # results of more are counted when the campaign rests: the page looks every 2 s
 MOVING = ("planning", "approved", "running")  # a page that shows these looks again by itself
 HERE = f"{PATH}/campaigns"
 
@@ -192,9 +192,10 @@ async def _page(
 ) -> Response:
     program, campaign = found
     plan = await session.get(Plan, campaign.plan_id) if campaign.plan_id else None
-    has_begun = plan is not None and campaign.started_at is not None
+    is_moving = campaign.state in MOVING
     report = None
-    if plan is not None and has_begun:
+    is_counted = not is_moving or (plan is not None and plan.recipients <= LIVE_RESULTS_MAX)
+    if plan is not None and campaign.started_at is not None and is_counted:
         report = await results.report(session, campaign, plan, audience=None, now=now)
     role = who_is(request).role
     return console_page(
@@ -209,7 +210,7 @@ async def _page(
         plan=plan,
         report=report,
         steps=results.STEPS,
-        is_moving=campaign.state in MOVING,
+        is_moving=is_moving,
         problem=problem,
         may_write=may(role, Permission.CAMPAIGNS_WRITE),
         may_approve=may(role, Permission.CAMPAIGNS_APPROVE),
@@ -234,7 +235,7 @@ async def approve(
         await approval.approve(
             session,
             campaign,
-            _fingerprints(services),
+            fingerprints(services.templates),
             plan_hash=str(form.get("plan_hash", "")),
             by=who.user_id,
             second_person_above=services.settings.campaign_second_person_above,
@@ -291,7 +292,3 @@ async def _do(
             problem=_PROBLEMS[type(refusal)],
         )
     return RedirectResponse(f"{HERE}/{campaign_id}", 303)
-
-
-def _fingerprints(services: Services) -> dict[str, str]:
-    return {name: fingerprint(template) for name, template in services.templates.items()}

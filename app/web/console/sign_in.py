@@ -67,11 +67,13 @@ async def sign_in(request: Request, services: FromServices, language: Language, 
     try:
         async with services.sessions.begin() as session:
             await sessions.count_try(session, given["email"], address, now=now)
+        known = await sessions.with_password(services.read_sessions, given["email"], given["password"])
         async with services.sessions.begin() as session:
             user, token = await sessions.sign_in(
                 session,
                 services.secret_key,
-                **given,
+                known,
+                code=given["code"],
                 browser=request.headers.get("user-agent", ""),
                 now=now,
             )
@@ -115,18 +117,21 @@ async def show_link(
 @router.post("/link/{token}")
 @public
 async def use_link(
-    request: Request, token: str, services: FromServices, session: Transaction, language: Language, now: Now
+    request: Request, token: str, services: FromServices, language: Language, now: Now
 ) -> Response:
     """Keep the password, and go to the sign-in."""
     form = await request.form(max_fields=FIELDS_MAX)
     try:
-        user = await users.user_of_link(session, token, now=now)
+        async with services.read_sessions() as session:
+            user = await users.user_of_link(session, token, now=now)
+        try:
+            password_hash = await passwords.hash_of(str(form.get("password", "")))
+        except passwords.WeakPassword:
+            return _password_page(request, services, language, user.email, status=422, problem="weak")
+        async with services.sessions.begin() as session:
+            await users.set_password(session, token, password_hash, now=now)
     except users.LinkOver as error:
         raise PageNotFound from error
-    try:
-        await users.set_password(session, token, str(form.get("password", "")), now=now)
-    except passwords.WeakPassword:
-        return _password_page(request, services, language, user.email, status=422, problem="weak")
     return RedirectResponse(f"{PATH}/sign-in", 303)
 
 

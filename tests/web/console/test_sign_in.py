@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.jobs import nightly
-from app.staff import passwords, users
+from app.staff import passwords, sessions, users
 from app.staff.audit import CLI
 from app.staff.models import SignInSession, UserLink
 from tests.make import NOON
@@ -24,7 +24,7 @@ async def anna(services):
         _user, token = await users.add(
             session, email="Anna@Example.com", name="Anna", role="hotline", language="en", by=CLI, now=NOON
         )
-        return await users.set_password(session, token, PASSWORD, now=NOON)
+        return await users.set_password(session, token, await passwords.hash_of(PASSWORD), now=NOON)
 
 
 async def sign_in(client, email="anna@example.com", password=PASSWORD, code="", path="/console/sign-in"):
@@ -73,6 +73,32 @@ async def test_what_is_wrong_is_not_said(client, anna, services):
     assert len({re.sub(r'value="[^"]*"', "", each.text) for each in wrong}) == 1
 
 
+async def test_a_neighbour_in_the_same_network_counts_as_the_same_guesser(client, anna, services, clock):
+    for address in ("2001:db8::1", "2001:db8::2"):
+        for number in range(5):
+            async with services.sessions.begin() as session:
+                await sessions.count_try(session, f"{address}-{number}", address, now=clock())
+
+    async with services.sessions.begin() as session:
+        with pytest.raises(sessions.TooManyTries):
+            await sessions.count_try(session, "another", "2001:db8::3", now=clock())
+        await sessions.count_try(session, "another", "2001:db8:1::3", now=clock())
+
+
+async def test_no_transaction_is_open_while_a_password_is_checked(client, anna, services, monkeypatch):
+    held = []
+    check = passwords.is_right
+
+    async def watched(*given):
+        held.append(services.engine.pool.checkedout() + services.reader.pool.checkedout())
+        return await check(*given)
+
+    monkeypatch.setattr(passwords, "is_right", watched)
+
+    assert (await sign_in(client)).status_code == 303
+    assert held == [0]
+
+
 async def test_guessing_is_stopped_for_a_quarter_of_an_hour(client, anna, clock):
     answers = [(await sign_in(client, password="wrong horse battery")).status_code for _ in range(11)]
     right = (await sign_in(client)).status_code
@@ -92,8 +118,11 @@ async def test_the_second_factor_is_added_asked_for_and_taken_away(client, anna,
     def code():
         return passwords.totp_code(secret, int(clock().timestamp()) // 30)
 
-    async def second_factor(**given):
-        return await client.post("/console/account/second-factor", data=given, headers=SAME_SITE)
+    async def second_factor(path="/console/account/second-factor", **given):
+        return await client.post(path, data=given, headers=SAME_SITE)
+
+    async def removed(password):
+        return await second_factor("/console/account/second-factor/remove", password=password)
 
     assert (await second_factor(sealed=sealed, code="000000")).status_code == 422
     assert (await second_factor(sealed="00" * 40, code=code())).status_code == 422
@@ -109,8 +138,11 @@ async def test_the_second_factor_is_added_asked_for_and_taken_away(client, anna,
 
     clock.tick(30)
     await sign_in(client, code=code())
-    assert (await second_factor(password="wrong horse battery")).status_code == 422
-    assert (await second_factor(password=PASSWORD)).status_code == 303
+    clock.tick(16 * 60)
+    assert {(await removed("wrong horse battery")).status_code for _ in range(10)} == {422}
+    assert (await removed(PASSWORD)).status_code == 429
+    clock.tick(16 * 60)
+    assert (await removed(PASSWORD)).status_code == 303
     assert (await sign_in(client)).status_code == 303
 
 
