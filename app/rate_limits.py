@@ -3,6 +3,7 @@
 `take` counts what may come; `reserve` gives turns to what we send ourselves, at a pace that adapts.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -154,6 +155,20 @@ async def slow_down(session: AsyncSession, key: str, *, rate: float, now: dateti
         "once": _ONCE_IN_SECONDS,
     }
     await session.execute(_SLOW_DOWN, values)
+
+
+def network_of(address: str, *, ipv4_bits: int = 24) -> str:
+    """The /24 or /64 an address belongs to; what is not an address stands for itself, shortened.
+
+    `ipv4_bits` 32 tells neighbours of an IPv4 network apart: an office has one, a line of IPv6 a /64.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    return str(ipaddress.ip_network((parsed, ipv4_bits if parsed.version == 4 else 64), strict=False))
 
 
 def _span(limit: int, period_seconds: float) -> float:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app.rate_limits import RateLimit, forget_idle, reserve, seconds_until_free, slow_down, take
+from app.rate_limits import RateLimit, forget_idle, network_of, reserve, seconds_until_free, slow_down, take
 from tests.make import NOON
 
 
@@ -117,3 +117,21 @@ async def test_turns_are_given_once_however_many_ask_at_once(sessions):
     waits = await asyncio.gather(*(one() for _ in range(8)))
 
     assert sorted(round(each, 3) for each in waits) == [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35]
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.0/24"),
+        ("203.0.113.250", "203.0.113.0/24"),
+        ("::ffff:203.0.113.7", "203.0.113.0/24"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+        ("x" * 1000, "x" * 64),
+        ("", ""),
+    ],
+)
+def test_an_address_stands_for_its_network(address, network):
+    assert network_of(address) == network

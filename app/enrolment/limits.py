@@ -6,7 +6,6 @@ day's spend. A limit answers alike for known and unknown numbers, so it tells no
 
 import hashlib
 import hmac
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,17 +42,6 @@ class TooMany(Exception):
         self.limit, self.retry_after_seconds, self.is_news = limit, retry_after_seconds, is_news
 
 
-def network_of(address: str) -> str:
-    """The /24 or /64 an address belongs to; what is not an address stands for itself, shortened."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-        parsed = parsed.ipv4_mapped
-    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 64), strict=False))
-
-
 async def take(
     session: AsyncSession,
     program_id: str,
@@ -70,7 +58,7 @@ async def take(
 
     Each limit is multiplied by `slack`: in the demo one person plays all customers on one address.
     """
-    network = network_of(address)
+    network = rate_limits.network_of(address)
     asked = [
         (ADDRESS if is_proven else ADDRESS_UNPROVEN, network),
         *((limit, _pseudonym(secret_key, phone)) for limit in PHONE),

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import rate_limits
 from app.db import Sessions, new_id
-from app.enrolment.limits import network_of
 from app.staff import audit, passwords, users
 from app.staff.audit import Actor
 from app.staff.models import SignInSession, User, UserLink
@@ -50,7 +49,8 @@ class SignedIn:
 
 async def count_try(session: AsyncSession, email: str, address: str, *, now: datetime) -> None:
     """Count a try, in a transaction of its own. Raises TooManyTries."""
-    for key in (f"sign-in:{email.strip().lower()[:100]}", f"sign-in-from:{network_of(address)}"):
+    network = rate_limits.network_of(address, ipv4_bits=32)
+    for key in (f"sign-in:{email.strip().lower()[:100]}", f"sign-in-from:{network}"):
         if not await rate_limits.take(session, key, limit=TRIES, period_seconds=TRIES_SECONDS, now=now):
             raise TooManyTries("too many tries: wait a quarter of an hour")
 

@@ -24,7 +24,6 @@ from starlette.routing import Route
 
 from app import rate_limits
 from app.db import new_id
-from app.enrolment.limits import network_of
 from app.passes import content, devices, trace
 from app.passes.evidence import Evidence
 from app.passes.gathered import PhoneReads
@@ -168,7 +167,7 @@ async def write_log(request: Request) -> Response:
     services = _services(request)
     lines = _log_lines(await _body(request, LOG_BYTES_MAX))
     user_agent = _escaped(request.headers.get("user-agent", ""))[:256]
-    network = network_of(request.client.host if request.client else "unknown")
+    network = rate_limits.network_of(request.client.host if request.client else "unknown")
     now = services.clock()
     async with services.sessions.begin() as session:
         if not await rate_limits.take(

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
+from app import rate_limits
 from app.db import new_id
 from app.enrolment import limits, proof
 from app.enrolment.forms import FormDefinition, Mistakes, clean, parse_definition, read
@@ -229,7 +230,7 @@ def _source_tag(request: Request, data: FormData | None) -> str:
 
 
 def _origin(request: Request, data: FormData) -> Origin:
-    return Origin(network=limits.network_of(_address(request)), source_tag=_source_tag(request, data))
+    return Origin(network=rate_limits.network_of(_address(request)), source_tag=_source_tag(request, data))
 
 
 def _note_refusal(

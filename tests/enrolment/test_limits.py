@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app.enrolment.limits import TooMany, network_of, take
+from app.enrolment.limits import TooMany, take
 from app.rate_limits import RateLimit
 from tests.make import NOON
 
@@ -35,24 +35,6 @@ async def fill(session, phone=PHONE, *, address="203.0.113.7", is_proven=True, p
 def stranger(number: int) -> str:
     """A phone in a block of numbers of its own."""
     return f"+7912{number:03}0000"
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("203.0.113.7", "203.0.113.0/24"),
-        ("203.0.113.250", "203.0.113.0/24"),
-        ("::ffff:203.0.113.7", "203.0.113.0/24"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("unknown", "unknown"),
-        ("x" * 1000, "x" * 64),
-        ("", ""),
-    ],
-)
-def test_an_address_stands_for_its_network(address, network):
-    assert network_of(address) == network
 
 
 async def test_a_phone_gets_one_sms_a_minute_and_three_in_ten_minutes(session):

@@ -82,7 +82,8 @@ async def test_a_neighbour_in_the_same_network_counts_as_the_same_guesser(client
     async with services.sessions.begin() as session:
         with pytest.raises(sessions.TooManyTries):
             await sessions.count_try(session, "another", "2001:db8::3", now=clock())
-        await sessions.count_try(session, "another", "2001:db8:1::3", now=clock())
+        for address in ("2001:db8:1::3", "10.0.0.1", "10.0.0.2"):
+            await sessions.count_try(session, "another", address, now=clock())
 
 
 async def test_no_transaction_is_open_while_a_password_is_checked(client, anna, services, monkeypatch):
