@@ -16,6 +16,7 @@ class Permission(StrEnum):
     CAMPAIGNS_WRITE = "campaigns_write"
     CAMPAIGNS_APPROVE = "campaigns_approve"  # above a set size, another than who had it planned
     USERS_MANAGE = "users_manage"
+    OPERATIONS = "operations"  # the work that waits or gave up
     AUDIT_READ = "audit_read"
 
 

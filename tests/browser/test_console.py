@@ -11,7 +11,14 @@ from tests.browser.test_accessible import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-PAGES = ("/console", "/console/members", "/console/users", "/console/audit", "/console/account")
+PAGES = (
+    "/console",
+    "/console/members",
+    "/console/users",
+    "/console/work",
+    "/console/audit",
+    "/console/account",
+)
 
 
 def fits(page: Page) -> bool:

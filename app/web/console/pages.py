@@ -26,6 +26,7 @@ MENU = (
     ("/console/campaigns", "campaigns", Permission.CAMPAIGNS_READ),
     ("/console/members", "members", Permission.MEMBERS_READ),
     ("/console/users", "users", Permission.USERS_MANAGE),
+    ("/console/work", "work", Permission.OPERATIONS),
     ("/console/audit", "audit", Permission.AUDIT_READ),
 )
 

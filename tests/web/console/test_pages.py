@@ -19,6 +19,14 @@ from app.web.console.home import SHOWN
 from app.web.console.pages import MENU
 from tests.make import make_account, make_member, make_program
 
+PAGES = (
+    "/console",
+    "/console/members",
+    "/console/users",
+    "/console/work",
+    "/console/audit",
+    "/console/account",
+)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
 
 
@@ -77,7 +85,7 @@ async def test_the_figures_are_those_of_the_period(services, program, member, cl
 async def test_a_programme_is_not_needed(signed_in):
     browser, _ = await signed_in("owner")
 
-    for path in ("/console", "/console/members", "/console/users", "/console/audit", "/console/account"):
+    for path in PAGES:
         assert (await browser.get(path)).status_code == 200, path
 
 
