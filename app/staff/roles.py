@@ -15,6 +15,7 @@ class Permission(StrEnum):
     CAMPAIGNS_READ = "campaigns_read"
     CAMPAIGNS_WRITE = "campaigns_write"
     CAMPAIGNS_APPROVE = "campaigns_approve"  # above a set size, another than who had it planned
+    REPORTS = "reports"  # tables with names and phones, to take along
     USERS_MANAGE = "users_manage"
     OPERATIONS = "operations"  # the work that waits or gave up
     AUDIT_READ = "audit_read"
@@ -32,6 +33,7 @@ ROLES: dict[str, frozenset[Permission]] = {
         Permission.MEMBERS_POINTS,
         Permission.MEMBERS_BLOCK,
         Permission.PASSES_SEND,
+        Permission.REPORTS,
         Permission.AUDIT_READ,
     }
     | _CAMPAIGNS,

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 PAGES = (
     "/console",
     "/console/members",
+    "/console/reports",
     "/console/users",
     "/console/work",
     "/console/audit",

@@ -2,12 +2,23 @@
 
 from fastapi import APIRouter
 
-from app.web.console import account, audit, campaigns, home, member_actions, members, sign_in, users, work
+from app.web.console import (
+    account,
+    audit,
+    campaigns,
+    home,
+    member_actions,
+    members,
+    reports,
+    sign_in,
+    users,
+    work,
+)
 from app.web.console.route import ConsoleRoute, NoPermission
 
 router = APIRouter(include_in_schema=False)
 ROUTES: list[ConsoleRoute] = []  # all of them, each with what it needs
-for each in (sign_in, home, campaigns, members, member_actions, users, work, audit, account):
+for each in (sign_in, home, campaigns, members, member_actions, reports, users, work, audit, account):
     for route in each.router.routes:
         if not isinstance(route, ConsoleRoute):
             raise NoPermission(f"{each.__name__}: its router needs route_class=ConsoleRoute")

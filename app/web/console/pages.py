@@ -25,6 +25,7 @@ MENU = (
     ("/console", "home", Permission.HOME),
     ("/console/campaigns", "campaigns", Permission.CAMPAIGNS_READ),
     ("/console/members", "members", Permission.MEMBERS_READ),
+    ("/console/reports", "reports", Permission.REPORTS),
     ("/console/users", "users", Permission.USERS_MANAGE),
     ("/console/work", "work", Permission.OPERATIONS),
     ("/console/audit", "audit", Permission.AUDIT_READ),

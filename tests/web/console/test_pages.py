@@ -22,6 +22,7 @@ from tests.make import make_account, make_member, make_program
 PAGES = (
     "/console",
     "/console/members",
+    "/console/reports",
     "/console/users",
     "/console/work",
     "/console/audit",

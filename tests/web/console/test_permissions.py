@@ -8,7 +8,13 @@ from app.web.console import ROUTES
 from app.web.console.route import ConsoleRoute, NoPermission
 
 IDS = {"user_id": "usr_none", "member_id": "mem_none", "session_id": "ses_none", "token": "none"}
-IDS |= {"entry_id": "ent_none", "campaign_id": "cmp_none", "pass_id": "pas_none", "job_id": "1"}
+IDS |= {
+    "entry_id": "ent_none",
+    "campaign_id": "cmp_none",
+    "pass_id": "pas_none",
+    "job_id": "1",
+    "report": "joined",
+}
 
 
 # Every method of every route of the console, with what it needs.
