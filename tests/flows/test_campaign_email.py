@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from app.campaigns import approval, drafts, plan, run
 from app.campaigns.models import Campaign, Suppression
-from app.jobs.run_campaign import fingerprints_of
 from app.jobs.send_messages import send_message
 from app.members.models import Message
+from app.wallets.templates.fingerprint import fingerprints
 from tests.campaigns.conftest import say
 from tests.flows.test_manager_email import app_settings, mail  # noqa: F401
 from tests.make import NOON, make_account, make_member, make_program
@@ -24,7 +24,7 @@ async def sent(services, program, text):
         "texts": {"en": text},
         "subjects": {"en": "News"},
     }
-    prints = fingerprints_of(services)
+    prints = fingerprints(services.templates)
     async with services.sessions.begin() as session:
         campaign = await drafts.create(
             session, program.id, name="News", definition=definition, by="anna", now=NOON
