@@ -180,10 +180,10 @@ async def finish(session: AsyncSession, campaign: Campaign, *, now: datetime) ->
         await class_messages.send(session, messages)
 
 
-async def is_withdrawn(session: AsyncSession, message: ClassMessage, *, now: datetime) -> bool:
-    """Whether a campaign's message may not leave: it may have waited for hours, and somebody said no.
+async def withdraw_if_refused(session: AsyncSession, message: ClassMessage, *, now: datetime) -> bool:
+    """Send no message to the class where somebody has refused while it waited; the others' cards are told.
 
-    Then the others are told card by card.
+    Whether it was withdrawn.
     """
     campaign = await session.get(Campaign, message.campaign_id)
     if campaign is None or not await _somebody_else_holds(

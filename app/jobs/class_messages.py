@@ -42,7 +42,7 @@ async def send_class_message(services: Services, args: Mapping[str, JsonScalar])
         raise TemporaryFailure(f"the message waits: {decision.why}", retry_after_seconds=left)
     if message.campaign_id is not None:
         async with services.sessions.begin() as session:
-            if await google_route.is_withdrawn(session, message, now=services.clock()):
+            if await google_route.withdraw_if_refused(session, message, now=services.clock()):
                 return
     try:
         notify, why = await _add(google, message, decision, Turns(services, Lane.CAMPAIGN))

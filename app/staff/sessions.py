@@ -65,13 +65,19 @@ async def with_password(sessions: Sessions, email: str, password: str) -> User:
     return found
 
 
+async def unchanged(session: AsyncSession, known: User) -> User:
+    """Whose password was right, locked. Raises NotSignedIn where they were shut out or changed it."""
+    user = await users.to_change(session, known.id)
+    if not user.is_active or user.password_hash != known.password_hash:
+        raise NotSignedIn
+    return user
+
+
 async def sign_in(
     session: AsyncSession, secret_key: bytes, known: User, *, code: str, browser: str, now: datetime
 ) -> tuple[User, str]:
     """The user whose password was right, and the secret of a new session. Raises NotSignedIn, CodeNeeded."""
-    user = await users.to_change(session, known.id)
-    if not user.is_active or user.password_hash != known.password_hash:
-        raise NotSignedIn  # shut out, or another password, in this moment
+    user = await unchanged(session, known)
     secret = users.totp_of(secret_key, user)
     if secret is not None:
         if not code:

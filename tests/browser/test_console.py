@@ -5,21 +5,14 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.web.console.pages import MENU
 from tests.browser.conftest import DESKTOP, OpenPage
 from tests.browser.desk import Demo
 from tests.browser.test_accessible import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-PAGES = (
-    "/console",
-    "/console/members",
-    "/console/reports",
-    "/console/users",
-    "/console/work",
-    "/console/audit",
-    "/console/account",
-)
+PAGES = (*(url for url, _, _ in MENU), "/console/account")
 
 
 def fits(page: Page) -> bool:

@@ -101,14 +101,14 @@ async def remove_second_factor(
         async with services.sessions.begin() as session:
             await sessions.count_try(session, who.email, address, now=now)
         known = await sessions.with_password(services.read_sessions, who.email, str(form.get("password", "")))
+        async with services.sessions.begin() as session:
+            user = await sessions.unchanged(session, known)
+            await users.set_totp(session, services.secret_key, user, None, step=user.totp_step, now=now)
     except (sessions.TooManyTries, sessions.NotSignedIn) as error:
         is_many = isinstance(error, sessions.TooManyTries)
         status, problem = (429, "too_often") if is_many else (422, "password")
         async with services.read_sessions() as session:
             return await _page(request, services, session, language, now=now, status=status, problem=problem)
-    async with services.sessions.begin() as session:
-        user = await users.to_change(session, known.id)
-        await users.set_totp(session, services.secret_key, user, None, step=user.totp_step, now=now)
     return RedirectResponse(f"{PATH}/account", 303)
 
 

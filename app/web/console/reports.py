@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import Response, StreamingResponse
@@ -21,7 +21,7 @@ from app.wiring import Services
 
 router = APIRouter(prefix="/console/reports", route_class=ConsoleRoute)
 
-PERIODS = ("7", "30", "90", "365")
+Days = Literal["7", "30", "90", "365"]
 # Columns of words of ours, and where their texts are.
 _WORDS = {"kind": "console.kinds", "state": "console.campaign_states"}
 # Spreadsheets take UTF-8 for something else unless the file begins with this.
@@ -41,7 +41,7 @@ async def show(request: Request, session: Reading, language: Language) -> Respon
         program=await the_program(request, session),
         reports=tuple(PRESETS),
         with_period={name for name, each in PRESETS.items() if each.has_period},
-        periods=PERIODS,
+        periods=get_args(Days),
     )
 
 
@@ -53,7 +53,7 @@ async def download(
     services: FromServices,
     language: Language,
     now: Now,
-    days: Annotated[Literal["7", "30", "90", "365"], Form()] = "30",
+    days: Annotated[Days, Form()] = "30",
 ) -> Response:
     """The report as CSV."""
     preset = PRESETS.get(report)
@@ -61,7 +61,7 @@ async def download(
         program = await the_program(request, session)
         if preset is None or program is None:
             raise PageNotFound
-        after = {"days": int(days), "program": program.slug}
+        after = {"program": program.slug} | ({"days": int(days)} if preset.has_period else {})
         await audit.record(session, who_is(request).actor, "report.downloaded", report, after=after, now=now)
     period = Period(now - timedelta(days=int(days)), now)
     name = f"{program.slug}-{report}-{now:%Y-%m-%d}.csv"

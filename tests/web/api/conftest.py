@@ -16,6 +16,14 @@ from app.settings import Settings
 from tests.make import NOON, make_program
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each fuzzed operation its own id: schemathesis makes one for all, and xdist runs one of an id."""
+    for item in items:
+        operation = item.name.partition("[")[2].removesuffix("]")
+        if operation and item.id.params is None:
+            item._id = item.id.with_params(operation)  # it has no setter
+
+
 @pytest.fixture
 async def app(database_url: str, tmp_path: Path) -> AsyncIterator[FastAPI]:
     settings = Settings(database_url=database_url, data_dir=tmp_path, worker=False, _env_file=None)

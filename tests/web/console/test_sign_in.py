@@ -100,6 +100,22 @@ async def test_no_transaction_is_open_while_a_password_is_checked(client, anna, 
     assert held == [0]
 
 
+async def test_a_password_that_was_changed_while_it_was_checked_opens_nothing(
+    client, anna, services, monkeypatch
+):
+    check = passwords.is_right
+
+    async def overtaken(*given):
+        is_right = await check(*given)
+        async with services.sessions.begin() as session:
+            (await users.to_change(session, anna.id)).password_hash = await passwords.hash_of(NEW)
+        return is_right
+
+    monkeypatch.setattr(passwords, "is_right", overtaken)
+
+    assert (await sign_in(client)).status_code == 422
+
+
 async def test_guessing_is_stopped_for_a_quarter_of_an_hour(client, anna, clock):
     answers = [(await sign_in(client, password="wrong horse battery")).status_code for _ in range(11)]
     right = (await sign_in(client)).status_code
