@@ -200,7 +200,7 @@ async def picking(engine: AsyncEngine, sessions: Sessions, crowd: Crowd, waiting
         ids = [f"pas_{1 + pick * versions.CHUNK + number}" for number in range(versions.CHUNK)]
         started = time.perf_counter()
         async with sessions.begin() as session:
-            await outbox_chunk.take(session, ids, now=utc_now())
+            await outbox_chunk.read(session, ids, now=utc_now())
         took.append((time.perf_counter() - started) * 1000)
     report(
         "bulk_push",

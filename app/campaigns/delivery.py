@@ -88,6 +88,21 @@ _RECORD = {
     )
 }
 
+# Locked in the order of their ids, as every change of many passes does it.
+_HELD = {
+    dialect: typed_text(
+        f"""WITH asked AS (SELECT value AS id FROM {elements}(:ids))
+        SELECT passes.id, passes.member_id, passes.message, passes.version
+        FROM asked JOIN passes ON passes.member_id = asked.id
+        WHERE passes.state = 'active' ORDER BY passes.id{lock}""",  # noqa: S608  constants of this file
+        {"ids": Json()},
+    )
+    for dialect, elements, lock in (
+        ("sqlite", "json_each", ""),
+        ("postgresql", "jsonb_array_elements_text", " FOR UPDATE OF passes"),
+    )
+}
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -124,8 +139,8 @@ async def deliver(
     job = _Job(program, campaign, definition, now)
     allowed = await _allowed(session, job, chunk)
     credited = await _credit(session, job, [each for each in chunk if each.member_id in allowed.active])
-    held = await _passes(session, chunk, credited)
-    told = await _change_passes(session, job, chunk, allowed, held, credited)
+    held, moved = await _passes(session, chunk, credited)
+    told = await _change_passes(session, job, chunk, allowed, held, moved)
     await _write(session, job, chunk, allowed)
     for recipient in chunk:
         reached = recipient.member_id in told or recipient.message_id is not None
@@ -182,10 +197,8 @@ def _why_not(recipient: Due, allowed: _Allowed) -> str:
 
 async def _allowed(session: AsyncSession, job: _Job, chunk: Sequence[Due]) -> _Allowed:
     ids = [recipient.member_id for recipient in chunk]
-    active = await session.scalars(select(Member.id).where(Member.id.in_(ids), Member.state == "active"))
-    routes = {recipient.route for recipient in chunk} & {"wallet", "sms", "email"}
-    by_channel = {route: await reachable(session, job.program.id, ids, route) for route in sorted(routes)}
-    return _Allowed(set(active), by_channel, await _full(session, job, ids))
+    active, by_channel = await reachable(session, job.program.id, ids)
+    return _Allowed(active, by_channel, await _full(session, job, ids))
 
 
 async def _full(session: AsyncSession, job: _Job, ids: Sequence[str]) -> set[str]:
@@ -233,17 +246,17 @@ async def _credit(session: AsyncSession, job: _Job, chunk: Sequence[Due]) -> set
 
 async def _passes(
     session: AsyncSession, chunk: Sequence[Due], credited: set[str]
-) -> Sequence[Row[str, str, str, int, str]]:
-    """The active passes of the chunk's members, and all those of accounts whose balance moved."""
-    members = [recipient.member_id for recipient in chunk if recipient.route == "wallet"]
-    query = (
-        select(Pass.id, Pass.member_id, Pass.message, Pass.version, Member.account_id)
-        .join(Member, Member.id == Pass.member_id)
-        .where(Pass.state == "active", Pass.member_id.in_(members) | Member.account_id.in_(sorted(credited)))
-        .order_by(Pass.id)
-        .with_for_update(of=Pass)
-    )
-    return (await session.execute(query)).all()
+) -> tuple[Sequence[Row[str, str, str, int]], set[str]]:
+    """The active passes of the chunk's members, and all those of accounts whose balance moved.
+
+    Besides, whose balance moved: the members of those accounts.
+    """
+    moved: set[str] = set()
+    if credited:
+        moved.update(await session.scalars(select(Member.id).where(Member.account_id.in_(sorted(credited)))))
+    members = {recipient.member_id for recipient in chunk if recipient.route == "wallet"} | moved
+    statement = _HELD[session.get_bind().dialect.name]
+    return (await session.execute(statement, {"ids": sorted(members)})).all(), moved
 
 
 async def _change_passes(
@@ -251,15 +264,15 @@ async def _change_passes(
     job: _Job,
     chunk: Sequence[Due],
     allowed: _Allowed,
-    held: Sequence[Row[str, str, str, int, str]],
-    credited: set[str],
+    held: Sequence[Row[str, str, str, int]],
+    moved: set[str],
 ) -> set[str]:
     """Put the texts on the passes and mark all of them changed, each once; the members who are told."""
     by_member = {each.member_id: each for each in chunk if each.route == "wallet" and allowed.may(each)}
     texts: dict[str, str | None] = {}
     told: set[str] = set()
     for row in held:
-        if row.account_id in credited:
+        if row.member_id in moved:
             texts[row.id] = None
         recipient = by_member.get(row.member_id)
         if recipient is None:
@@ -284,6 +297,8 @@ async def _change_passes(
 async def _write(session: AsyncSession, job: _Job, chunk: Sequence[Due], allowed: _Allowed) -> None:
     """An SMS or an e-mail to those whose route it is, in the same commit as their state: never twice."""
     mine = [each for each in chunk if each.route in ("sms", "email") and allowed.may(each)]
+    if not mine:
+        return
     ids = [each.member_id for each in mine]
     rows = await session.execute(select(Member.id, Member.phone, Member.email).where(Member.id.in_(ids)))
     addresses = {row.id: {"sms": row.phone, "email": row.email} for row in rows}

@@ -20,5 +20,6 @@ async def refusal(session: AsyncSession, message: Message) -> str | None:
     )
     if state == "stopped":
         return "the campaign was stopped"
-    may = await reachable(session, message.program_id, [message.member_id], message.channel)
+    _, by_channel = await reachable(session, message.program_id, [message.member_id])
+    may = message.member_id in by_channel[message.channel]
     return None if may else "the member may not be written to on this channel"

@@ -24,7 +24,7 @@ CHUNK = 2000  # where one statement does for all of them: a fifth of a second
 CHUNK_ONE_BY_ONE = 200  # where each has movements or a message of their own: a quarter of a second
 
 # Passes changed and not yet told. What is beyond stays with the campaign, where it can be stopped.
-BACKLOG_MAX = 6000
+BACKLOG_MAX = 8000
 BACKLOG_WAIT = timedelta(seconds=0.1)
 BACKLOG_COUNTS_FOR = timedelta(seconds=30)  # what waits longer is a phone out of reach, not our speed
 

@@ -25,8 +25,8 @@ from app.wiring import Services
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 6  # chunks, over all workers; a seat does ten a second at most, and a single change waits for none
-SEND_SECONDS = 12.0  # what has no answer by then is told by the job's next try; below the lease
+AT_ONCE = 8  # chunks, over all workers; a seat does ten a second at most, and a single change waits for none
+SEND_SECONDS = 12.0  # what has no answer by then is told by the job's next try
 
 
 @dataclass
@@ -58,10 +58,11 @@ async def push_apple_chunk(services: Services, args: Mapping[str, JsonScalar]) -
         raise TemporaryFailure("no Apple certificate is set: see `passbell doctor`")
     pass_ids = str(args["pass_ids"]).split(",")
     async with services.sessions.begin() as session:
-        chunk = await outbox_chunk.take(session, pass_ids, now=services.clock())
-        held = await budget_many.hold_back(session, chunk.owed, now=services.clock()) if chunk.owed else None
+        now = services.clock()
+        chunk = await outbox_chunk.read(session, pass_ids, now=now)
+        held = await budget_many.hold_back(session, chunk.owed, now=now) if chunk.owed else None
         if held is not None and held.until is not None:
-            await outbox_chunk.defer(session, chunk, sorted(held.deferred), until=held.until)
+            await outbox_chunk.defer(session, chunk, sorted(held.deferred), until=held.until, now=now)
     if held is not None:
         chunk = chunk.without(held.deferred, held.silent)
 
@@ -78,7 +79,7 @@ async def push_apple_chunk(services: Services, args: Mapping[str, JsonScalar]) -
     if temporary:
         raise min(temporary, key=lambda failure: failure.retry_after_seconds or 0.0)
     if chunk.busy_seconds is not None:
-        # Whoever holds them will enqueue what came meanwhile; this job only returns in case it died.
+        # Whoever holds them finds that more is wanted; this job only returns in case it died.
         raise TemporaryFailure("another worker holds some", retry_after_seconds=chunk.busy_seconds)
     if held is not None and held.until is not None:
         seconds = max(0.0, (held.until - services.clock()).total_seconds())
@@ -152,7 +153,7 @@ async def _record(services: Services, chunk: Chunk, results: _Results, *, sent_a
     failed = chunk.passes_of(again)
     async with services.sessions.begin() as session:
         accepted = results.with_outcome(PushOutcome.ACCEPTED)
-        await outbox_chunk.record_accepted(session, chunk, accepted, sent_at=sent_at)
+        await outbox_chunk.record_accepted(session, chunk, accepted, failed, sent_at=sent_at)
         for target, answer in sorted(results.with_outcome(PushOutcome.DEVICE_GONE).items(), key=_by_token):
             await devices.forget(session, target, reason=answer.reason, now=now)
         for target, failure in sorted(results.failures.items(), key=_by_token):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, String, delete, select, update
+from sqlalchemy import BigInteger, ColumnElement, String, case, delete, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -100,7 +100,7 @@ async def register(
         known.push_service, known.push_token, known.seen_at = push_service, push_token, now
         if is_moved:  # what was pushed to the old token may never have arrived
             known.pushed_version = 0
-            await _owe(session, held, now=now)
+            await _owe(session, held, device_library_identifier, now=now)
         return False
 
     session.add(
@@ -119,7 +119,7 @@ async def register(
     details = {"device": short(device_library_identifier), "push_service": push_service}
     await trace.record(session, held.program_id, [held.id], trace.INSTALLED, details=details, now=now)
     await _evict(session, held, keep=device_library_identifier, now=now)
-    await _owe(session, held, now=now)
+    await _owe(session, held, device_library_identifier, now=now)
     return True
 
 
@@ -277,22 +277,33 @@ async def _pass_locked(session: AsyncSession, serial_number: str) -> Pass:
         raise UnknownPass(serial_number) from error
 
 
-async def _owe(session: AsyncSession, held: Pass, *, now: datetime) -> None:
+async def _owe(session: AsyncSession, held: Pass, device_library_identifier: str, *, now: datetime) -> None:
     """Have a device told that may hold an older version than the pass has.
 
     A registration does not say which version was downloaded, and what else was downloaded meanwhile may
     have gone to another phone. So past version 1 we ask this device, and only this one, to look: it fetches
-    what is new and rings for that, or is answered 304 and stays silent.
+    what is new and rings for that, or is answered 304 and stays silent. A campaign's job that waits may
+    have read already whom to tell, so it does not count as on its way.
     """
     if held.version == 1:
         return
+    await session.flush()
+    which = {"pass_id": held.id, "device": device_library_identifier}
+    await session.execute(_OTHERS_TOLD, which)
     statement = (
         update(Update)
-        .where(Update.pass_id == held.id, Update.wallet == APPLE, ~Update.queued)
+        .where(
+            Update.pass_id == held.id,
+            Update.wallet == APPLE,
+            or_(~Update.queued, Update.priority < kinds.LIVE),
+        )
         .values(
             queued=True,
             priority=kinds.LIVE,
-            sent_version=Update.wanted_version - 1,
+            sent_version=case(
+                (Update.sent_version < Update.wanted_version, Update.sent_version),
+                else_=Update.wanted_version - 1,
+            ),
             wanted_at=now,
             touched_at=now,
         )
@@ -301,6 +312,16 @@ async def _owe(session: AsyncSession, held: Pass, *, now: datetime) -> None:
     )
     edges = [(pass_id, APPLE) for pass_id in await session.scalars(statement)]
     await enqueue_updates(session, edges, priority=kinds.LIVE)
+
+
+# What was told to all phones of a pass stands in its update; before that is taken back for one phone, it is
+# written down for the others.
+_OTHERS_TOLD = typed_text(
+    f"""UPDATE registrations SET pushed_version = sent_version FROM updates
+    WHERE registrations.pass_id = :pass_id AND device_library_identifier <> :device
+      AND updates.pass_id = registrations.pass_id AND wallet = '{APPLE}' AND pushed_version < sent_version""",  # noqa: S608
+    {"pass_id": String(), "device": String()},
+)
 
 
 async def _evict(session: AsyncSession, held: Pass, *, keep: str, now: datetime) -> None:

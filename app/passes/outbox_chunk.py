@@ -1,14 +1,16 @@
-"""The outbox, many passes at a time: what a campaign changed is taken, and noted, in a few statements.
+"""The outbox, many passes at a time: what a campaign changed is read, told, and noted, in a few statements.
 
-Apple's wallet only. The rules are those of `outbox.py`, row by row: a pass may be in a chunk and in a job of
-its own, and whoever comes second finds it taken or told.
+Apple's wallet only. A chunk takes no lease, so a phone costs one write instead of three: two workers may tell
+one pass twice, which its phones do not show, and whoever comes second writes nothing. What is told by a job
+of its own is left to that job: a purchase, or a phone that registered meanwhile.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import TextClause
+from sqlalchemy import Integer, TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Json, UtcDateTime
@@ -18,9 +20,6 @@ from app.passes.devices import PushAnswer
 from app.passes.outbox import Target
 from app.passes.versions import APPLE, enqueue_updates
 from app.sql import typed_text
-
-# Longer than a chunk may take to send (12 s) and to write down: so long do a dead worker's passes wait.
-LEASE = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,16 @@ class Owed:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Passes taken for telling, and whom to tell: each token once, with the passes its device holds.
+    """Passes to be told of, and whom to tell: each token once, with the passes its device holds.
 
-    `busy_seconds` is how long another worker may hold some of the passes asked for; None if none does.
-    `leased_until` proves that they are still ours.
+    `devices` are the names of those that have a token, in the stories of the passes. `busy_seconds` is how
+    long another worker may hold some of the passes asked for; None if none does.
     """
 
     owed: Mapping[str, Owed]
     holders: Mapping[Target, tuple[str, ...]]
+    devices: Mapping[Target, frozenset[str]]
     busy_seconds: float | None
-    leased_until: datetime
 
     def passes_of(self, targets: Sequence[Target]) -> list[str]:
         """The passes that any of these hold, in order."""
@@ -62,7 +61,7 @@ class Chunk:
         )
 
 
-_TYPES = {"now": UtcDateTime(), "until": UtcDateTime(), "mine": UtcDateTime(), "rows": Json()}
+_TYPES = {"now": UtcDateTime(), "until": UtcDateTime(), "bulk": Integer(), "rows": Json()}
 # Rows as one JSON value: the only list that both databases take as a parameter.
 _ROWS = {
     "sqlite": "SELECT json_extract(value, '$[0]') AS pass_id, json_extract(value, '$[1]') AS version, "
@@ -73,144 +72,141 @@ _ROWS = {
 }
 # SQLite has one writer. On PostgreSQL rows are locked in one order, or two chunks would wait for each other.
 _LOCK = {"sqlite": "", "postgresql": " ORDER BY updates.pass_id FOR UPDATE OF updates"}
-
-
-def _by_database(sql: str) -> dict[str, TextClause]:
-    given = {name: f"WITH given AS ({rows}), mine AS ({_MINE}{_LOCK[name]})" for name, rows in _ROWS.items()}
-    return {name: typed_text(f"{beginning} {sql}", _TYPES) for name, beginning in given.items()}
-
-
+# Those of this version that no job of their own has: it would find them told, and tell nobody.
 _MINE = f"""SELECT updates.pass_id, given.version FROM given JOIN updates ON updates.pass_id = given.pass_id
-WHERE updates.wallet = '{APPLE}'"""  # noqa: S608
+WHERE updates.wallet = '{APPLE}' AND updates.sent_version < given.version
+  AND NOT (updates.queued AND updates.priority > :bulk)
+  AND (updates.leased_until IS NULL OR updates.leased_until < :now)"""  # noqa: S608
 _OF_MINE = f"FROM mine WHERE updates.wallet = '{APPLE}' AND updates.pass_id = mine.pass_id"
-_TAKE = {
+
+
+def _read(sql: str) -> dict[str, TextClause]:
+    return {name: typed_text(f"WITH given AS ({rows}) {sql}", _TYPES) for name, rows in _ROWS.items()}
+
+
+def _write(sql: str) -> dict[str, TextClause]:
+    given = {name: f"WITH given AS ({rows}), mine AS ({_MINE}{_LOCK[name]})" for name, rows in _ROWS.items()}
+    return {name: typed_text(f"{beginning} {sql} {_OF_MINE}", _TYPES) for name, beginning in given.items()}
+
+
+# Targets, too, in one look: a phone that registers after it finds the pass not yet told (`devices.register`).
+_OWED = {
     name: statement.columns(leased_until=UtcDateTime())
-    for name, statement in _by_database(
-        f"""UPDATE updates SET touched_at = :now,
-          queued = coalesce(leased_until >= :now, false),
-          leased_until = CASE WHEN leased_until >= :now THEN leased_until
-            WHEN wanted_version > sent_version THEN :until END
-        {_OF_MINE} AND (queued OR wanted_version > sent_version)
-        RETURNING updates.pass_id, program_id, wanted_version, leased_until, queued"""  # noqa: S608
+    for name, statement in _read(
+        f"""SELECT updates.pass_id, updates.program_id, wanted_version, leased_until,
+          held.push_service, held.push_token, device_library_identifier
+        FROM given JOIN updates ON updates.pass_id = given.pass_id
+          LEFT JOIN registrations held ON held.pass_id = updates.pass_id AND pushed_version < wanted_version
+        WHERE updates.wallet = '{APPLE}' AND wanted_version > sent_version"""  # noqa: S608
     ).items()
 }
-_TARGETS = {
-    name: typed_text(
-        f"""WITH given AS ({rows}) SELECT DISTINCT held.push_service, held.push_token, held.pass_id
-        FROM registrations held JOIN given ON given.pass_id = held.pass_id
-        WHERE held.pushed_version < given.version""",  # noqa: S608
-        _TYPES,
-    )
-    for name, rows in _ROWS.items()
-}
-_ACCEPT = {
-    name: typed_text(
-        f"""WITH given AS ({rows}) UPDATE registrations SET pushed_version =
-          CASE WHEN pushed_version > given.version THEN pushed_version ELSE given.version END
-        FROM given WHERE registrations.pass_id = given.pass_id
-          AND registrations.push_service = given.push_service AND registrations.push_token = given.push_token
-        RETURNING registrations.pass_id, registrations.push_token, device_library_identifier""",  # noqa: S608
-        _TYPES,
-    )
-    for name, rows in _ROWS.items()
-}
-_SENT = _by_database(
-    f"""UPDATE updates SET attempts = 0, leased_until = NULL, told_at = :now,
-      sent_version = CASE WHEN queued THEN sent_version ELSE mine.version END
-    {_OF_MINE} AND leased_until = :mine AND sent_version < mine.version
-    RETURNING updates.pass_id, queued"""  # noqa: S608
+_ACCEPT = _read(
+    """UPDATE registrations SET pushed_version =
+      CASE WHEN pushed_version > given.version THEN pushed_version ELSE given.version END
+    FROM given WHERE registrations.pass_id = given.pass_id
+      AND registrations.push_service = given.push_service AND registrations.push_token = given.push_token"""
 )
-_FAILED = _by_database(
-    f"""UPDATE updates SET queued = true, attempts = attempts + 1, leased_until = NULL, touched_at = :now
-    {_OF_MINE} AND leased_until = :mine"""  # noqa: S608
-)
+_SENT = {
+    name: typed_text(f"{statement.text} RETURNING updates.pass_id, queued", _TYPES)
+    for name, statement in _write(
+        """UPDATE updates SET attempts = 0, told_at = :now, sent_version = mine.version,
+          queued = queued AND wanted_version > mine.version"""
+    ).items()
+}
+_FAILED = _write("UPDATE updates SET queued = true, attempts = attempts + 1, touched_at = :now")
 # The sweep looks for silence: these are silent on purpose, until then.
-_DEFER = _by_database(
-    f"""UPDATE updates SET queued = true, leased_until = NULL, touched_at = :until
-    {_OF_MINE} AND leased_until = :mine"""  # noqa: S608
-)
+_DEFER = _write("UPDATE updates SET queued = true, touched_at = :until")
 
 
-async def take(session: AsyncSession, pass_ids: Sequence[str], *, now: datetime) -> Chunk:
-    """Take what of these passes is owed something and is free, for as long as LEASE.
-
-    What another worker holds is asked for again when it is done, as `outbox.take` does.
-    """
-    name = session.get_bind().dialect.name
-    until = now + LEASE
-    values = {"rows": [[pass_id] for pass_id in pass_ids], "now": now, "until": until}
-    rows = (await session.execute(_TAKE[name], values)).all()
-    # Those held elsewhere were queued again instead.
-    owed = {
-        row.pass_id: Owed(row.program_id, row.wanted_version)
-        for row in rows
-        if row.leased_until is not None and not row.queued
-    }
-    busy = [row.leased_until for row in rows if row.queued]
+async def read(session: AsyncSession, pass_ids: Sequence[str], *, now: datetime) -> Chunk:
+    """What of these passes is owed something, and whom to tell. What another worker holds is left to it."""
+    rows = await session.execute(
+        _OWED[session.get_bind().dialect.name], {"rows": [[pass_id] for pass_id in pass_ids]}
+    )
+    owed: dict[str, Owed] = {}
     holders: dict[Target, tuple[str, ...]] = {}
-    if owed:
-        versions = {"rows": [[pass_id, each.version] for pass_id, each in owed.items()]}
-        for row in await session.execute(_TARGETS[name], versions):
-            target = Target(row.push_service, row.push_token)
-            holders[target] = (*holders.get(target, ()), row.pass_id)
-    seconds = max((held - now).total_seconds() for held in busy) if busy else None
-    return Chunk(owed, holders, seconds, until)
+    names: dict[Target, frozenset[str]] = {}
+    busy: list[datetime] = []
+    for row in rows:
+        if row.leased_until is not None and row.leased_until >= now:
+            busy.append(row.leased_until)
+            continue
+        owed[row.pass_id] = Owed(row.program_id, row.wanted_version)
+        if row.push_token is None:
+            continue
+        target = Target(row.push_service, row.push_token)
+        held = holders.get(target, ())
+        holders[target] = held if row.pass_id in held else (*held, row.pass_id)
+        names[target] = names.get(target, frozenset()) | {devices.short(row.device_library_identifier)}
+    seconds = max((until - now).total_seconds() for until in busy) if busy else None
+    return Chunk(owed, holders, names, seconds)
 
 
 async def record_accepted(
-    session: AsyncSession, chunk: Chunk, answers: Mapping[Target, PushAnswer], *, sent_at: datetime
+    session: AsyncSession,
+    chunk: Chunk,
+    answers: Mapping[Target, PushAnswer],
+    failed: Collection[str],
+    *,
+    sent_at: datetime,
 ) -> None:
-    """Note whom the push service told, and that in every pass's story."""
-    if not answers:
-        return
+    """Note whom the push service told in every pass's story.
+
+    And of the passes that `failed`, because another of their phones was not told, at the phone itself: the
+    next try leaves it alone. Where all were told, `mark_sent` says so for all of them.
+    """
     told = [(pass_id, target) for target in answers for pass_id in chunk.holders[target]]
     rows = [
         [pass_id, chunk.owed[pass_id].version, target.push_service, target.push_token]
         for pass_id, target in sorted(told, key=lambda each: (each[0], each[1].push_token))
+        if pass_id in failed
     ]
-    registrations = await session.execute(_ACCEPT[session.get_bind().dialect.name], {"rows": rows})
-    names: dict[tuple[str, str], list[str]] = {}
-    for row in registrations:
-        device = devices.short(row.device_library_identifier)
-        names.setdefault((row.pass_id, row.push_token), []).append(device)
-    await trace.record_lines(
-        session,
-        [
-            trace.Line(
-                program_id=chunk.owed[pass_id].program_id,
-                pass_id=pass_id,
-                kind=trace.PUSH_ACCEPTED,
-                version=chunk.owed[pass_id].version,
-                details={
-                    "apns_id": answers[target].apns_id,
-                    "device": ", ".join(sorted(names.get((pass_id, target.push_token), []))),
-                },
-            )
-            for pass_id, target in told
-        ],
-        now=sent_at,
-    )
+    if rows:
+        await session.execute(_ACCEPT[session.get_bind().dialect.name], {"rows": rows})
+    lines = [
+        trace.Line(
+            program_id=chunk.owed[pass_id].program_id,
+            pass_id=pass_id,
+            kind=trace.PUSH_ACCEPTED,
+            version=chunk.owed[pass_id].version,
+            details={
+                "apns_id": answers[target].apns_id,
+                "device": ", ".join(sorted(chunk.devices[target])),
+            },
+        )
+        for pass_id, target in told
+    ]
+    await trace.record_lines(session, lines, now=sent_at)
 
 
 async def mark_sent(session: AsyncSession, chunk: Chunk, pass_ids: Sequence[str], *, now: datetime) -> None:
-    """All phones of these passes were told; what is wanted again meanwhile gets a job, as in `outbox`."""
+    """All phones of these passes were told; what another campaign changed meanwhile gets a job again."""
     if not pass_ids:
         return
-    rows = [[pass_id, chunk.owed[pass_id].version] for pass_id in pass_ids]
-    values = {"rows": rows, "mine": chunk.leased_until, "now": now}
-    marked = await session.execute(_SENT[session.get_bind().dialect.name], values)
+    marked = await session.execute(*_note(session, _SENT, chunk, pass_ids, now=now))
     again = [(row.pass_id, APPLE) for row in marked if row.queued]
-    await enqueue_updates(session, again, priority=kinds.LIVE)
+    await enqueue_updates(session, again, priority=kinds.BULK)
 
 
 async def mark_failed(session: AsyncSession, chunk: Chunk, pass_ids: Sequence[str], *, now: datetime) -> None:
     """Some phones of these passes could not be told; the job comes back and reads the newest version."""
     if pass_ids:
-        values = {"rows": [[pass_id] for pass_id in pass_ids], "mine": chunk.leased_until, "now": now}
-        await session.execute(_FAILED[session.get_bind().dialect.name], values)
+        await session.execute(*_note(session, _FAILED, chunk, pass_ids, now=now))
 
 
-async def defer(session: AsyncSession, chunk: Chunk, pass_ids: Sequence[str], *, until: datetime) -> None:
-    """Give these back untold; the job of the caller comes back for them. A purchase does not wait for it."""
-    values = {"rows": [[pass_id] for pass_id in pass_ids], "mine": chunk.leased_until, "until": until}
-    await session.execute(_DEFER[session.get_bind().dialect.name], values)
+async def defer(
+    session: AsyncSession, chunk: Chunk, pass_ids: Sequence[str], *, until: datetime, now: datetime
+) -> None:
+    """Leave these untold; the job of the caller comes back for them. A purchase does not wait for it."""
+    await session.execute(*_note(session, _DEFER, chunk, pass_ids, until=until, now=now))
+
+
+def _note(
+    session: AsyncSession,
+    statements: Mapping[str, TextClause],
+    chunk: Chunk,
+    pass_ids: Sequence[str],
+    **moments: datetime,
+) -> tuple[TextClause, dict[str, Any]]:
+    rows = [[pass_id, chunk.owed[pass_id].version] for pass_id in pass_ids]
+    return statements[session.get_bind().dialect.name], {"rows": rows, "bulk": kinds.BULK, **moments}

@@ -11,7 +11,7 @@ from app.job_queue import kinds
 from app.jobs.push_apple import push_apple
 from app.jobs.push_apple_chunk import push_apple_chunk
 from app.members.models import Program
-from app.passes import outbox_chunk, trace, versions
+from app.passes import outbox, outbox_chunk, trace, versions
 from app.passes.models import Registration, Update
 from tests.jobs.test_push_apple import install
 from tests.make import NOON, make_account, make_issued, make_program
@@ -84,14 +84,12 @@ async def test_many_changes_make_one_job_for_each_chunk_and_every_phone_is_told_
     assert await owed(services) == []
     async with services.sessions() as session:
         last = (await trace.story(session, issued[0].id))[-1]
-        pushed = set(await session.scalars(select(Registration.pushed_version)))
     apns_id = next(push.apns_id for push in world.apns.accepted if push.push_token == token(0))
     assert (last.kind, last.version, last.details) == (
         trace.PUSH_ACCEPTED,
         2,
         {"apns_id": apns_id, "device": "phone 0"},
     )
-    assert pushed == {2}
 
 
 async def test_a_phone_that_holds_many_of_the_passes_rings_once(services, world, issued):
@@ -151,39 +149,74 @@ async def test_refused_credentials_stop_all_and_everything_stays_owed(services, 
 async def test_a_pass_that_another_worker_holds_is_left_to_it(services, world, issued):
     await change(services, issued)
     async with services.sessions.begin() as session:
-        await outbox_chunk.take(session, [issued[0].id], now=NOON)
+        await outbox.take(session, issued[0].id, versions.APPLE, now=NOON)
 
     with pytest.raises(TemporaryFailure, match="another worker") as failure:
         await run_chunks(services)
 
     assert told(world) == [token(number) for number in range(1, PASSES)]
     assert await owed(services) == [issued[0].id]
-    assert failure.value.retry_after_seconds == outbox_chunk.LEASE.total_seconds()
-    async with services.sessions() as session:
-        assert await session.scalar(select(Update.queued).where(Update.pass_id == issued[0].id))
+    assert failure.value.retry_after_seconds == outbox.LEASE.total_seconds()
 
 
 async def test_a_change_that_comes_while_a_chunk_is_told_gets_a_job_of_its_own(services, world, issued):
     await change(services, issued)
     async with services.sessions.begin() as session:
-        chunk = await outbox_chunk.take(session, [each.id for each in issued], now=NOON)
+        chunk = await outbox_chunk.read(session, [each.id for each in issued], now=NOON)
+    before = await jobs(services)
     await change(services, issued[:1])
+    await change(services, issued[1:2], priority=kinds.LIVE)
     async with services.sessions.begin() as session:
         await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed), now=NOON)
 
-    assert await owed(services) == [issued[0].id]
-    assert (kinds.PUSH_APPLE, {"pass_id": issued[0].id}) in await jobs(services)
+    assert await owed(services) == sorted(each.id for each in issued[:2])
+    assert (await jobs(services))[len(before) :] == [
+        (kinds.PUSH_APPLE, {"pass_id": issued[1].id}),
+        (kinds.PUSH_APPLE_CHUNK, {"pass_ids": issued[0].id}),
+    ]
+
+
+async def test_a_pass_that_is_told_by_a_job_of_its_own_meanwhile_is_left_to_that(services, world, issued):
+    await change(services, issued)
+    async with services.sessions.begin() as session:
+        chunk = await outbox_chunk.read(session, [each.id for each in issued], now=NOON)
+    async with services.sessions.begin() as session:
+        alone = await outbox.take(session, issued[0].id, versions.APPLE, now=NOON)
+    async with services.sessions.begin() as session:
+        await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed), now=NOON)
+        assert isinstance(alone, outbox.Taken)
+        await outbox.mark_sent(session, alone, now=NOON)
+
+    assert await owed(services) == []
+    async with services.sessions() as session:
+        assert set(await session.scalars(select(Update.leased_until))) == {None}
 
 
 async def test_a_phone_that_registers_while_a_chunk_is_told_is_told_too(services, world, issued):
     await change(services, issued)
     async with services.sessions.begin() as session:
-        chunk = await outbox_chunk.take(session, [each.id for each in issued], now=NOON)
+        chunk = await outbox_chunk.read(session, [each.id for each in issued], now=NOON)
     async with services.sessions.begin() as session:
         await install(session, issued[0], token(100), device="tablet")
+    async with services.sessions.begin() as session:
         await outbox_chunk.mark_sent(session, chunk, sorted(chunk.owed), now=NOON)
 
     assert await owed(services) == [issued[0].id]
+    await push_apple(services, {"pass_id": issued[0].id})
+    assert token(100) in told(world)
+    assert await owed(services) == []
+
+
+async def test_a_phone_that_registers_late_is_told_and_no_other(services, world, clock, issued):
+    await change(services, issued)
+    await run_chunks(services)
+    clock.tick(60)
+    async with services.sessions.begin() as session:
+        await install(session, issued[0], token(100), device="tablet")
+    await push_apple(services, {"pass_id": issued[0].id})
+
+    assert told(world) == [token(number) for number in (*range(PASSES), 100)]
+    assert await owed(services) == []
 
 
 async def test_a_worker_that_is_stopped_notes_what_was_sent_and_hands_back_the_rest(services, world, issued):
@@ -199,8 +232,7 @@ async def test_a_worker_that_is_stopped_notes_what_was_sent_and_hands_back_the_r
 
     assert issued[1].id in await owed(services)
     async with services.sessions.begin() as session:
-        chunk = await outbox_chunk.take(session, [each.id for each in issued], now=NOON)
-    assert chunk.busy_seconds is None
+        chunk = await outbox_chunk.read(session, [each.id for each in issued], now=NOON)
     assert issued[1].id in chunk.owed
 
 
@@ -224,23 +256,24 @@ async def test_a_pass_on_no_phone_is_owed_nothing_more(services, world):
     assert world.apns.accepted == []
 
 
-async def test_a_worker_whose_lease_is_over_speaks_for_nobody(services, world, clock, issued):
-    await change(services, issued)
+async def test_a_worker_that_comes_late_takes_nothing_back(services, world, clock, issued):
     ids = [each.id for each in issued]
+    await change(services, issued)
     async with services.sessions.begin() as session:
-        late = await outbox_chunk.take(session, ids, now=NOON)
-    clock.tick(outbox_chunk.LEASE.total_seconds() + 1)
-    async with services.sessions.begin() as session:
-        over = await outbox_chunk.take(session, ids, now=clock())
+        late = await outbox_chunk.read(session, ids, now=NOON)
+    await run_chunks(services)
+    clock.tick(3600)
 
     async with services.sessions.begin() as session:
         await outbox_chunk.mark_failed(session, late, ids, now=clock())
         await outbox_chunk.mark_sent(session, late, ids, now=clock())
-        await outbox_chunk.defer(session, late, ids, until=clock())
+        await outbox_chunk.defer(session, late, ids, until=clock(), now=clock())
 
     async with services.sessions() as session:
-        rows = await session.execute(select(Update.leased_until, Update.attempts, Update.sent_version))
-        assert {tuple(row) for row in rows} == {(over.leased_until, 0, 1)}
+        rows = await session.execute(
+            select(Update.queued, Update.attempts, Update.sent_version, Update.told_at)
+        )
+        assert {tuple(row) for row in rows} == {(False, 0, 2, NOON)}
 
 
 async def _set_rules(services, program_id, **rules):

@@ -13,7 +13,8 @@ from app.i18n import choose_language
 from app.members import messages, people
 from app.members.models import Member, Message, Program
 from app.passes import devices, issue, story
-from app.passes.models import Pass, Registration
+from app.passes.models import Pass, Registration, Update
+from app.passes.versions import APPLE
 from app.web.api import paging
 from app.web.api.idempotency import OnlyOnce
 from app.web.api.keys import PassesRead, PassesWrite
@@ -293,12 +294,15 @@ async def list_devices(pass_id: IdInPath, caller: PassesRead, session: Reading) 
         select(Registration).where(Registration.pass_id == issued.id).order_by(Registration.seen_at.desc())
     )
     rows = (await session.scalars(query)).all()
+    all_told = await session.scalar(
+        select(Update.sent_version).where(Update.pass_id == issued.id, Update.wallet == APPLE)
+    )
     return Page(
         data=[
             DeviceOut(
                 device=devices.short(row.device_library_identifier),
                 push_service=cast("Literal['apns', 'walletpasses', 'pass2u']", row.push_service),
-                pushed_version=row.pushed_version,
+                pushed_version=max(row.pushed_version, all_told or 0),
                 registered_at=row.registered_at,
                 seen_at=row.seen_at,
             )
