@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import asyncpg
+import orjson
 from sqlalchemy import (
     JSON,
     DateTime,
@@ -127,13 +128,14 @@ _numbers = _Numbers()
 def open_engine(database_url: str) -> AsyncEngine:
     """An engine for "sqlite:///path/to/file.db" or "postgresql://user:password@host/name"."""
     if database_url.startswith("sqlite"):
-        return sqlite_driver.create_write_engine(database_url)
+        return sqlite_driver.create_write_engine(database_url, json_serializer=_to_json)
     url = make_url(database_url).set(drivername="postgresql+asyncpg")
     engine = create_async_engine(
         url,
         pool_size=30,
         max_overflow=0,  # what overflows is closed again at once, and opening one costs five transactions
         hide_parameters=True,  # names and phones, in the text of every error
+        json_serializer=_to_json,
         connect_args={
             "server_settings": {
                 "application_name": "passbell",
@@ -146,6 +148,11 @@ def open_engine(database_url: str) -> AsyncEngine:
     # Not pool_pre_ping: with asyncpg it is three round trips before every transaction.
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+def _to_json(value: Any) -> str:
+    """Ten times as fast as the standard library's, and lists of thousands of rows are JSON values here."""
+    return orjson.dumps(value).decode()
 
 
 def _refuse_closed(dbapi_connection: Any, _record: object, _proxy: object) -> None:

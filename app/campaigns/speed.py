@@ -20,7 +20,7 @@ PACE_MIN, PACE_MAX = 20, 20_000
 QUICK_SECONDS, SLOW_SECONDS = 0.15, 0.4  # for 95 % of the phones; tills are to be answered within a second
 ADAPTED_EVERY = timedelta(seconds=1)  # the answers are measured once a second
 
-CHUNK = 2000  # where one statement does for all of them: a fifth of a second
+CHUNK = 1000  # where one statement does for all of them: an eighth of a second
 CHUNK_ONE_BY_ONE = 200  # where each has movements or a message of their own: a quarter of a second
 
 # Passes changed and not yet told. What is beyond stays with the campaign, where it can be stopped.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Integer, String, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,9 +19,8 @@ LEASE = timedelta(seconds=15)
 GIVEN_UP = 1_000_000  # attempts of what waits for a person, or for the next change
 
 
-@dataclass(frozen=True)
-class Target:
-    """A device to tell, and what it must hear of."""
+class Target(NamedTuple):
+    """A device to tell. A tuple, because a campaign looks up each of them many times."""
 
     push_service: str
     push_token: str

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,6 +42,8 @@ RESTORED = "restored"
 ANNOUNCED = frozenset(
     {ISSUED, INSTALLED, UNINSTALLED, PUSH_ACCEPTED, PUSH_REFUSED, FETCHED, VOIDED, RESTORED}
 )
+
+COUNTER_LENGTH = 4  # hexadecimal digits at the end of a line's id, where many are written at once
 
 # The table, not the class: the ORM's bulk insert costs four times as much, and this is in every request.
 _ADD = insert(cast(Table, TraceEvent.__table__))
@@ -113,9 +115,10 @@ async def record_lines(session: AsyncSession, lines: Sequence[Line], *, now: dat
     if len(lines) == 1:
         await session.execute(_ADD, {"id": new_id("trc"), "at": now, **vars(lines[0])})
     else:
-        rows = [
-            [new_id("trc"), each.program_id, each.pass_id, each.kind, each.version, dict(each.details)]
-            for each in lines
+        stem = new_id("trc")[:-COUNTER_LENGTH]
+        rows: list[list[Any]] = [
+            [f"{stem}{at:04x}", each.program_id, each.pass_id, each.kind, each.version, dict(each.details)]
+            for at, each in enumerate(lines)
         ]
         values = {"rows": rows, "now": now}
         await session.execute(_ADD_MANY[session.get_bind().dialect.name], values)

@@ -41,7 +41,6 @@ TYPES = {
     "details": Json(),
     "priority": Integer(),
 }
-_COUNTER_LENGTH = 4  # hexadecimal digits at the end of a trace line's id, for the passes of one change
 
 
 def _statement(sql: str) -> TextClause:
@@ -92,7 +91,7 @@ _MARK = f"""
 changed AS ({{change}}),
 traced AS (
   INSERT INTO trace (id, program_id, pass_id, kind, version, details, at)
-  SELECT :trace_stem || lpad(to_hex(row_number() OVER (ORDER BY id)), {_COUNTER_LENGTH}, '0'),
+  SELECT :trace_stem || lpad(to_hex(row_number() OVER (ORDER BY id)), {trace.COUNTER_LENGTH}, '0'),
     :program_id, id, '{trace.CHANGED}', version, :details, :now FROM changed
 ),
 owed AS (
@@ -132,18 +131,20 @@ def account_at_once(only_if: str) -> str:
 # SQLite has one writer, so between its steps nobody changes `queued`.
 _TRACE = f"""
 INSERT INTO trace (id, program_id, pass_id, kind, version, details, at)
-SELECT :trace_stem || printf('%0{_COUNTER_LENGTH}x', row_number() OVER (ORDER BY id)),
+SELECT :trace_stem || printf('%0{trace.COUNTER_LENGTH}x', row_number() OVER (ORDER BY id)),
   :program_id, id, '{trace.CHANGED}', version, :details, :now FROM passes WHERE id IN :pass_ids
 """  # noqa: S608  constants of this file
-_WANT = """
-UPDATE updates SET wanted_at = :now,
-  wanted_version = (SELECT version FROM passes WHERE passes.id = updates.pass_id)
-WHERE pass_id IN :pass_ids AND wallet <> :but_wallet
+# Which have no job of this priority on their way, before they are all marked as if they had.
+_EDGES = """
+SELECT pass_id, wallet FROM updates
+WHERE pass_id IN :pass_ids AND wallet <> :but_wallet AND NOT (queued AND priority >= :priority)
 """
-_QUEUE = """
-UPDATE updates SET queued = true, priority = :priority, touched_at = :now
-WHERE pass_id IN :pass_ids AND wallet <> :but_wallet AND (NOT queued OR priority < :priority)
-RETURNING pass_id, wallet
+_WANT = """
+UPDATE updates SET wanted_at = :now, queued = true,
+  wanted_version = (SELECT version FROM passes WHERE passes.id = updates.pass_id),
+  priority = CASE WHEN queued AND priority >= :priority THEN priority ELSE :priority END,
+  touched_at = CASE WHEN queued AND priority >= :priority THEN touched_at ELSE :now END
+WHERE pass_id IN :pass_ids AND wallet <> :but_wallet
 """
 
 
@@ -154,7 +155,7 @@ def _step(sql: str) -> TextClause:
     )
 
 
-_TRACE_STEP, _WANT_STEP, _QUEUE_STEP = _step(_TRACE), _step(_WANT), _step(_QUEUE)
+_TRACE_STEP, _EDGES_STEP, _WANT_STEP = _step(_TRACE), _step(_EDGES), _step(_WANT)
 _STEP_BY_CHANGE = {change: _step(change.text) for change in _CHANGES}
 _STEP_BY_CHANGE[_BY_TEXTS] = _step(_CHANGE_TEXTS["sqlite"].text)
 
@@ -284,7 +285,7 @@ def values_of(because: Mapping[str, str], *, priority: int, now: datetime) -> di
         "second": int(now.timestamp()),
         "details": dict(because),
         "but_wallet": "",
-        "trace_stem": new_id("trc")[:-_COUNTER_LENGTH],
+        "trace_stem": new_id("trc")[: -trace.COUNTER_LENGTH],
         "priority": priority,
     }
 
@@ -329,5 +330,6 @@ def _mark_in_steps(
         return []
     values |= {"pass_ids": changed}
     run_on(connection, _TRACE_STEP, values)
+    edges = [(row.pass_id, row.wallet) for row in run_on(connection, _EDGES_STEP, values)]
     run_on(connection, _WANT_STEP, values)
-    return [(row.pass_id, row.wallet) for row in run_on(connection, _QUEUE_STEP, values)]
+    return edges

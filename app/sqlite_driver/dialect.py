@@ -1,5 +1,6 @@
 """SQLAlchemy's SQLite dialect over this package's connections, and the engines made of it."""
 
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from sqlalchemy.util import await_only
 from app.sqlite_driver.connections import Database, ReadConnection, WriteConnection
 
 Connection = WriteConnection | ReadConnection
+JsonSerializer = Callable[[Any], str]
 
 DRIVER = "passbell"
 READERS_KEPT = 8
@@ -71,13 +73,17 @@ _databases: WeakKeyDictionary[Engine, Database] = WeakKeyDictionary()
 registry.register(f"sqlite.{DRIVER}", __name__, Dialect.__name__)
 
 
-def create_write_engine(database_url: str) -> AsyncEngine:
+def create_write_engine(database_url: str, *, json_serializer: JsonSerializer = json.dumps) -> AsyncEngine:
     """An engine whose transactions BEGIN IMMEDIATE, take turns, and COMMIT in groups."""
     url, path = _file(database_url)
     database = Database(path)
     # A virtual connection weighs nothing: how many wait for a turn is for the server to limit.
     engine = create_async_engine(
-        url, pool_size=0, hide_parameters=True, connect_args={"open_connection": database.connect}
+        url,
+        pool_size=0,
+        hide_parameters=True,
+        json_serializer=json_serializer,
+        connect_args={"open_connection": database.connect},
     )
 
     _databases[engine.sync_engine] = database
