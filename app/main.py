@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
 from app.answer_times import Measured, reporting
@@ -41,7 +42,17 @@ from app.web.rendering import STATIC, StaticAssets
 from app.wiring import open_services
 
 
-def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI behind our own edge. What is asked the most is answered there, before any of its layers."""
+
+    edge: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self.edge(scope, receive, send)
+
+
+def create_app(settings: Settings, *, clock: Clock = utc_now) -> Application:
     """The application; its services, and the worker where it works inside, open and close with it."""
 
     measured = Measured()
@@ -61,7 +72,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
                 await stack.enter_async_context(working(services))
             yield
 
-    app = FastAPI(
+    app = Application(
         title="Passbell",
         version=__version__,
         lifespan=lifespan,
@@ -69,6 +80,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         redoc_url=None,
         openapi_url=OPENAPI_URL,
     )
+    app.state.is_leaving = False  # set when the process was asked to end: `passbell serve`
     describe(app)
     errors.add_error_handlers(app)
     passkit = apple_passkit.routes()
@@ -92,8 +104,8 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         app.include_router(each.router)
     app.mount("/static", StaticAssets(directory=STATIC))
     direct = [*passkit, *quick_transactions.routes(), *crm_webhooks.routes()]
-    app.add_middleware(DirectDoors, routes=direct, measured=measured)
-    app.add_middleware(BodyDeadline, seconds=settings.body_deadline_seconds)
-    app.add_middleware(BodySize, limit_bytes=settings.body_limit_bytes)
-    app.add_middleware(Edge, is_https=settings.public_url.startswith("https://"))
+    inside = DirectDoors(super(Application, app).__call__, routes=direct, measured=measured)
+    inside = BodySize(inside, limit_bytes=settings.body_limit_bytes)
+    inside = BodyDeadline(inside, seconds=settings.body_deadline_seconds)
+    app.edge = Edge(inside, is_https=settings.public_url.startswith("https://"))
     return app

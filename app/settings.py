@@ -99,6 +99,13 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         None, description="Bearer token of /metrics; without it only loopback addresses may read it"
     )
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="After SIGTERM, how long /readyz says 503 while requests are still answered; "
+        "behind a load balancer, longer than it takes to look twice",
+    )
     body_limit_bytes: int = Field(256_000, ge=1000, description="The largest request body")
     body_deadline_seconds: float = Field(20.0, gt=0, description="How long a request body may take to arrive")
 

@@ -36,6 +36,7 @@ class Program:
     world: World
     crowd: Crowd
     secret_key: bytes
+    database_url: str
 
 
 @asynccontextmanager
@@ -55,7 +56,7 @@ async def open_program(
                 world.settings | {"database_url": url, "secret_key": secret_key, "worker": True} | settings
             )
             async with running(given, folder) as server:
-                yield Program(server, world, crowd, secret_key.encode())
+                yield Program(server, world, crowd, secret_key.encode(), url)
     finally:
         shutil.rmtree(folder)
 

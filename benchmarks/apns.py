@@ -1,6 +1,6 @@
 """Pushes a second, and pushes lost: our sender beside others, over the same connections in the same run.
 
-python -m benchmarks.apns [--pushes 100000] [--connections 4] [--latency-ms 20 50] [--tokens 2000]
+python -m benchmarks.apns [--pushes 100000] [--connections 4] [--latency-ms 20 50] [--tokens 5000]
 
 One JSON line for each client (pushes a second, processor seconds per 100,000, memory), then for each fault
 how many of the tokens ours and aioapns lost. h2load, which sends one request again and again in C, is the
@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,13 @@ FAULTS = {
     "first_three_connections_silent": ApnsFaults(stalled_connections=3),
     "1_percent_reset": ApnsFaults(reset_share=0.01),
     "1_percent_429_and_503": ApnsFaults(busy_share=0.01, unavailable_share=0.01),
+    "goaway_every_2000": ApnsFaults(goaway_every=2000),
     "100_streams": ApnsFaults(streams=100),
+    "one_stream_first": ApnsFaults(one_stream_first=True),
+    "5_percent_gone": ApnsFaults(),
 }
 FAULT_SECONDS = 45.0
+GONE_EVERY = 20
 
 
 @contextmanager
@@ -78,7 +83,7 @@ def speed(options: argparse.Namespace) -> None:
                 rss_mb=result["rss_mb"],
                 not_accepted=pushes - result["accepted"],
             )
-    for name in ("node", "go", "h2load"):
+    for name in ("pyreqwest", "node", "go", "h2load"):
         if name not in commands:
             print(f"left out: {name} is not installed", file=sys.stderr)
 
@@ -86,6 +91,8 @@ def speed(options: argparse.Namespace) -> None:
 def _commands(folder: Path) -> dict[str, list[str]]:
     python = [sys.executable, str(PEERS / "run_python.py")]
     commands = {name: [*python, name] for name in ("ours", "aioapns", "httpx2")}
+    if find_spec("pyreqwest"):  # a peer that nothing of ours needs: pip install pyreqwest
+        commands["pyreqwest"] = [*python, "pyreqwest"]
     if shutil.which("node"):
         commands["node"] = ["node", str(PEERS / "run_node.mjs")]
     if shutil.which("go"):
@@ -152,7 +159,7 @@ async def ours(port: int, tokens: list[str]) -> None:
     outcomes: list[object] = []
     await push.notify_many(tokens, lambda _, result: outcomes.append(getattr(result, "outcome", None)))
     await push.close()
-    assert set(outcomes) == {PushOutcome.ACCEPTED}, outcomes
+    assert set(outcomes) <= {PushOutcome.ACCEPTED, PushOutcome.DEVICE_GONE}, outcomes
 
 
 async def library(port: int, tokens: list[str]) -> None:
@@ -183,6 +190,9 @@ async def lost(tokens: list[str]) -> None:
     for name, faults in FAULTS.items():
         for implementation, push in (("ours", ours), ("aioapns", library)):
             async with simulated(faults) as (simulator, port):
+                gone = tokens[::GONE_EVERY] if name == "5_percent_gone" else []
+                for token in gone:
+                    simulator.unregister(token)
                 loop = asyncio.get_running_loop()
                 started, hung = loop.time(), False
                 try:
@@ -193,8 +203,8 @@ async def lost(tokens: list[str]) -> None:
                 accepted = {each.push_token for each in simulator.accepted}
                 report(
                     "apns_lost",
-                    len(tokens) - len(accepted),
-                    f"of {len(tokens)}",
+                    len(tokens) - len(gone) - len(accepted),
+                    f"of {len(tokens) - len(gone)}",
                     implementation=implementation,
                     variant=name,
                     hung=hung,
@@ -209,7 +219,7 @@ def main() -> None:
     parser.add_argument("--pushes", type=int, default=100_000)
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--latency-ms", type=int, nargs=2, default=(20, 50))
-    parser.add_argument("--tokens", type=int, default=2000, help="for each fault")
+    parser.add_argument("--tokens", type=int, default=5000, help="for each fault")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)  # aioapns has a line for each push that fails
     speed(options)

@@ -15,7 +15,7 @@ from app.campaigns.models import Campaign
 from app.passes.models import Update
 from app.passes.versions import GOOGLE
 
-PACE_FIRST = 2000  # recipients a second; one core of a web process answers about 2,600 phones
+PACE_FIRST = 2000  # recipients a second; one core of a web process serves about 900 phones
 PACE_MIN, PACE_MAX = 20, 20_000
 QUICK_SECONDS, SLOW_SECONDS = 0.15, 0.4  # for 95 % of the phones; tills are to be answered within a second
 ADAPTED_EVERY = timedelta(seconds=1)  # the answers are measured once a second

@@ -3,11 +3,15 @@
 import gc
 import http.client
 import json
+import signal
+import time
+from types import FrameType
 
 import structlog
 import typer
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from app import logs, worker
 from app.main import create_app
@@ -17,20 +21,52 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 20
 HEALTH_SECONDS = 5
+_CLOSES = (b"connection", b"close")
 
 
 def serve_command() -> None:
     """Answer requests: the API, the forms, the pass pages and the phones."""
     settings = _begin()
-    config = serving_config(settings)
+    application = create_app(settings)
+    server = DrainingServer(serving_config(settings, application), application, settings.drain_seconds)
     collect_rarely()
-    uvicorn.Server(config).run()
+    server.run()
 
 
-def serving_config(settings: Settings) -> uvicorn.Config:
+class DrainingServer(uvicorn.Server):
+    """On SIGTERM first says that it is about to go, and goes when nobody sends it requests any more.
+
+    For `drain_seconds` /readyz answers 503 and each answer ends its connection, while everything is served
+    as before: a load balancer turns to others before anybody meets a closed door. Ctrl-C, or a second
+    SIGTERM, ends at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, application: FastAPI, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._application, self._drain_seconds = application, drain_seconds
+        self._until: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGTERM and self._drain_seconds and self._until is None:
+            self._application.state.is_leaving = True
+            self._until = time.monotonic() + self._drain_seconds
+            log.info("serve.draining", seconds=self._drain_seconds)
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        is_over = await super().on_tick(counter)
+        if self._until is None:
+            return is_over
+        if _CLOSES not in self.server_state.default_headers:
+            self.server_state.default_headers = [*self.server_state.default_headers, _CLOSES]
+        return is_over or time.monotonic() >= self._until
+
+
+def serving_config(settings: Settings, application: FastAPI) -> uvicorn.Config:
     """How uvicorn serves; a client's address is taken from X-Forwarded-For of trusted proxies only."""
     return uvicorn.Config(
-        create_app(settings),
+        application,
         host=settings.host,
         port=settings.port,
         loop="uvloop",

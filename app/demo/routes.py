@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +14,7 @@ from app.demo.android import DemoAndroid
 from app.demo.desk import AnyPhone, Desk, UnknownPhone
 from app.demo.phones import DemoPhone
 from app.demo.portal import BadAmount, DemoPortal, UnknownDeal, amount_of
+from app.main import Application
 from app.members import people
 from app.members.models import Member
 from app.simulators.bitrix24 import Deal
@@ -34,11 +35,11 @@ DEAL_AMOUNT = Decimal(12_000)
 COUNTRY = "RU"  # of both programmes: the region of numbers typed without a country code
 
 
-def add_routes(app: FastAPI) -> None:
+def add_routes(app: Application) -> None:
     """Put the desk in front of an application whose state will hold it."""
     app.include_router(router)
     app.add_api_route("/", _to_desk, include_in_schema=False)
-    app.add_middleware(_Stir)
+    app.edge = _Stir(app.edge)  # outermost: phones are answered before FastAPI's own layers
 
 
 def _desk(request: Request) -> Desk:

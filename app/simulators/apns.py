@@ -195,7 +195,7 @@ class ApnsSimulator:
     @property
     def starts_with_one_stream(self) -> bool:
         """A connection of token mode has a single stream until its first answer."""
-        return self.provider_tokens is not None
+        return self.provider_tokens is not None or self.faults.one_stream_first
 
     def answer(self, headers: dict[str, str], body: bytes) -> Answer:
         """Judge one request, and deliver the push if it is accepted."""

@@ -26,7 +26,8 @@ class ApnsFaults:
     - `drop_every`: after so many requests of a connection it is cut, without a word.
     - `stalled_connections`: so many connections, the first, read on and say nothing any more.
     - `refused_connections`: so many connections, the first, are cut before a word of TLS.
-    - `streams`: how many a connection may have open at once.
+    - `streams`: how many a connection may have open at once; `one_stream_first`: only one before the first
+      answer, as it always is in token mode.
     - `reset_share`: RST_STREAM instead of an answer. `empty_share`: status 500 without a body.
     - `busy_share`: 429 TooManyRequests. `unavailable_share`: 503 ServiceUnavailable.
     """
@@ -37,6 +38,7 @@ class ApnsFaults:
     stalled_connections: int = 0
     refused_connections: int = 0
     streams: int = STREAMS
+    one_stream_first: bool = False
     reset_share: float = 0.0
     empty_share: float = 0.0
     busy_share: float = 0.0

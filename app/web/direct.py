@@ -72,7 +72,7 @@ async def _answered(door: Door, request: Request) -> Response | None:
     except Exception as error:
         handlers = cast(FastAPI, request.app).exception_handlers
         for kind in type(error).__mro__:
-            if kind in handlers:
+            if kind in handlers and kind is not Exception:  # what nobody expected is the edge's to answer
                 return await cast("Awaitable[Response]", handlers[kind](request, error))
         raise
 

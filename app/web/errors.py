@@ -160,7 +160,7 @@ def problem(
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of the table and FastAPI's own: programs get a problem, people a page.
 
-    Unexpected ones are answered at the edge, where every answer gets its headers: `unexpected`.
+    Unexpected ones too, as the edge does it for what is answered before FastAPI: `unexpected`.
     """
     for error_type in TABLE:
         app.add_exception_handler(error_type, _known)
@@ -170,6 +170,11 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(PageNotFound, _page_not_found)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _unexpected(request: Request, _error: Exception) -> Response:
+    return unexpected(request)
 
 
 def answer(request: Request, error: Exception) -> JSONResponse | None:

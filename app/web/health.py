@@ -36,9 +36,10 @@ async def healthz() -> dict[str, str]:
 
 
 @router.api_route("/readyz", methods=["GET", "HEAD"])
-async def readyz(services: FromServices, now: Now) -> Response:
-    """Whether requests can be served: 503 when one of the checks fails. Warnings do not fail."""
-    checks = {"database": await _database(services)}
+async def readyz(request: Request, services: FromServices, now: Now) -> Response:
+    """Whether requests should be sent here: 503 when one of the checks fails. Warnings do not fail."""
+    leaving = "asked to stop" if request.app.state.is_leaving else "ok"
+    checks = {"database": await _database(services), "process": leaving}
     warnings = _warnings(services, now)
     is_ready = all(answer == "ok" for answer in checks.values())
     return JSONResponse(

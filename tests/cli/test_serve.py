@@ -25,8 +25,8 @@ def settings(tmp_path, **values) -> Settings:
 
 @pytest.mark.parametrize(("proxies", "seen"), [([], "127.0.0.1"), (["127.0.0.1"], "203.0.113.9")])
 async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(tmp_path, proxies, seen):
-    config = serving_config(settings(tmp_path, trusted_proxies=proxies))
-    config.app = Starlette(routes=[Route("/", lambda request: PlainTextResponse(request.client.host))])
+    application = Starlette(routes=[Route("/", lambda request: PlainTextResponse(request.client.host))])
+    config = serving_config(settings(tmp_path, trusted_proxies=proxies), application)
     config.load()
 
     transport = httpx2.ASGITransport(config.loaded_app, client=("127.0.0.1", 40000))

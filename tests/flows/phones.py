@@ -17,6 +17,7 @@ from tests.flows.wire import Answer, Wire
 CONNECTIONS = 8
 REGISTRATIONS = "/apple/v1/devices/{device}/registrations/" + PASS_TYPE_IDENTIFIER
 PASS = f"/apple/v1/passes/{PASS_TYPE_IDENTIFIER}/"
+AGAIN_SECONDS = 0.1  # after an answer that asks to try again
 
 
 @dataclass
@@ -41,8 +42,11 @@ class Phones:
         secret_key: bytes,
         *,
         on_fetch: Callable[[Phone], None] = lambda _phone: None,
+        busy: frozenset[int] = frozenset(),
     ) -> None:
+        """What is answered with a status in `busy` is asked again."""
         self._server = server
+        self._busy = busy
         self._on_fetch = on_fetch
         self._told: asyncio.Queue[Phone] = asyncio.Queue()
         self._changed = asyncio.Event()
@@ -112,9 +116,12 @@ class Phones:
         while True:
             await self._server.ready.wait()
             try:
-                return await wire.send("GET", path, headers=headers)
+                answer = await wire.send("GET", path, headers=headers)
             except ConnectionError:
                 continue
+            if answer.status not in self._busy:
+                return answer
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 @asynccontextmanager

@@ -138,7 +138,7 @@ async def running(settings: Mapping[str, Any], folder: Path, *, workers: int = 0
 
     When the block fails, the error carries the last lines of every process's log.
     """
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     given = {
         "data_dir": folder / "data",
@@ -171,7 +171,7 @@ def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool | list | dict) else str(value)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]

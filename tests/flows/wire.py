@@ -34,6 +34,8 @@ class Wire:
         Raises ConnectionError when the server is not there, or goes away before it has answered.
         """
         try:
+            if self._streams is not None and self._streams[0].at_eof():
+                await self.close()  # the server ended it while nobody asked
             if self._streams is None:
                 self._streams = await asyncio.open_connection(self._host, self._port)
             reader, writer = self._streams

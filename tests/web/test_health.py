@@ -20,7 +20,7 @@ async def test_a_healthy_process_is_up_and_ready(client):
     healthy, ready = await client.get("/healthz"), await client.get("/readyz")
 
     assert (healthy.status_code, healthy.json()) == (200, {"status": "ok"})
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok"})
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "process": "ok"})
     assert [(await client.head(path)).status_code for path in ("/healthz", "/readyz")] == [200, 200]
 
 

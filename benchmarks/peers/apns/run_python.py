@@ -102,6 +102,38 @@ class Httpx2:
             await client.aclose()
 
 
+class Pyreqwest:
+    """Rust's reqwest under Python, one client for each connection: a client of it has one to a host."""
+
+    def __init__(self, port: int, pem: str, connections: int) -> None:
+        from pyreqwest.client import ClientBuilder
+
+        content = Path(pem).read_bytes()
+        self._base = f"https://127.0.0.1:{port}"
+        self._clients = [
+            ClientBuilder()
+            .identity_pem(content)
+            .add_root_certificate_pem(content)
+            .http2_prior_knowledge()
+            .build()
+            for _ in range(connections)
+        ]
+
+    async def push(self, count: int) -> int:
+        async def one(number: int) -> bool:
+            request = self._clients[number % len(self._clients)].post(
+                f"{self._base}/3/device/{token(number)}"
+            )
+            answer = await request.header("apns-topic", TOPIC).body_bytes(b"{}").build().send()
+            return answer.status == 200
+
+        return await _by_senders(one, count, 900)
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+
+
 async def _by_senders(one, count: int, senders: int) -> int:
     numbers, accepted = iter(range(count)), 0
 
@@ -122,8 +154,11 @@ def _memory_mb() -> int:
     )  # the kernel's own count includes who started us
 
 
+CLIENTS = {"ours": Ours, "aioapns": Aioapns, "httpx2": Httpx2, "pyreqwest": Pyreqwest}
+
+
 async def main(name: str, port: str, pem: str, count: str, connections: str) -> None:
-    client = {"ours": Ours, "aioapns": Aioapns, "httpx2": Httpx2}[name](int(port), pem, int(connections))
+    client = CLIENTS[name](int(port), pem, int(connections))
     await client.push(100)  # connected, and every import done
     started, cpu_started = time.perf_counter(), time.process_time()
     accepted = await client.push(int(count))
