@@ -1,7 +1,5 @@
 """A plan's recipients one by one: the text each reads, what changes on the pass, and what became of it."""
 
-import csv
-import io
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 
@@ -15,6 +13,7 @@ from app.campaigns.wording import render
 from app.db import Sessions
 from app.members.models import Account, Program
 from app.passes.models import Pass
+from app.spreadsheets import csv_line
 
 PAGE = 1000
 COLUMNS = (
@@ -98,7 +97,7 @@ def _time(at: datetime) -> str:
 
 async def as_csv(sessions: Sessions, campaign_id: str) -> AsyncGenerator[str]:
     """All of them as CSV, page by page: no transaction stays open while somebody downloads a million rows."""
-    yield row_of(COLUMNS)
+    yield csv_line(COLUMNS)
     after = 0
     while True:
         async with sessions() as session:
@@ -109,7 +108,7 @@ async def as_csv(sessions: Sessions, campaign_id: str) -> AsyncGenerator[str]:
             program = await session.get_one(Program, campaign.program_id)
             found = await lines(session, program, campaign, plan, after=after)
         if found:
-            yield "".join(row_of([line[name] for name in COLUMNS]) for line in found)
+            yield "".join(csv_line([line[name] for name in COLUMNS]) for line in found)
             after = int(found[-1]["position"] or 0)
         if len(found) < PAGE:
             return
@@ -123,7 +122,7 @@ RESULT_COLUMNS = (
 
 async def results_as_csv(sessions: Sessions, campaign_id: str, *, now: datetime) -> AsyncGenerator[str]:
     """What became of each recipient: 1 for every step that the evidence shows."""
-    yield row_of(RESULT_COLUMNS)
+    yield csv_line(RESULT_COLUMNS)
     after = 0
     while True:
         async with sessions() as session:
@@ -131,21 +130,7 @@ async def results_as_csv(sessions: Sessions, campaign_id: str, *, now: datetime)
             plan = await session.get_one(Plan, campaign.plan_id)
             found = await results.lines(session, campaign, plan, after=after, limit=PAGE, now=now)
         if found:
-            yield "".join(row_of([line[name] for name in RESULT_COLUMNS]) for line in found)
+            yield "".join(csv_line([line[name] for name in RESULT_COLUMNS]) for line in found)
         after += PAGE
         if after >= plan.recipients:
             return
-
-
-def row_of(cells: Sequence[str | int | float | None]) -> str:
-    """One line of CSV that no spreadsheet takes for a formula."""
-    out = io.StringIO()
-    csv.writer(out).writerow([_safe(cell) for cell in cells])
-    return out.getvalue()
-
-
-def _safe(cell: str | float | None) -> str | float:
-    """A text that begins like a formula gets an apostrophe before it, as OWASP says ("CSV injection")."""
-    if cell is None:
-        return ""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -18,11 +18,11 @@ from app.db import Sessions, oldest_id
 from app.members.models import Account, Member, Program, Tier
 from app.passes.models import GoogleObject, Pass, Registration, WebSubscription
 from app.points.models import Entry, Lot
+from app.spreadsheets import Cell
 
 PAGE = 1000
 EXPIRING_DAYS = 30
 
-Cell = str | int | float | None
 Query = Select[Any]
 
 

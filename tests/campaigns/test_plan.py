@@ -9,11 +9,12 @@ from app.campaigns import approval, consent, plan
 from app.campaigns.arms import arm_of, bucket
 from app.campaigns.conditions import InvalidCondition
 from app.campaigns.definition import InvalidDefinition, parse
-from app.campaigns.export import as_csv, row_of
+from app.campaigns.export import as_csv
 from app.campaigns.models import Plan, Recipient
 from app.campaigns.segments import UnknownSegment
 from app.members.models import Message, Program
 from app.passes.models import GoogleObject, Pass, Ring
+from app.spreadsheets import csv_line
 from tests.make import NOON
 
 NEWS = {"texts": {"en": "News"}}
@@ -261,7 +262,7 @@ async def test_the_text_each_member_reads_is_frozen_with_its_facts(marketing):
 
 @pytest.mark.parametrize("cell", ["=1+1", "+7916", "-1", "@x", "\tx"])
 def test_no_cell_of_an_export_begins_like_a_formula(cell):
-    assert row_of([cell]).strip('"').startswith("'")
+    assert csv_line([cell]).strip('"').startswith("'")
 
 
 async def test_arms_are_sticky_alike_in_sql_and_python_and_of_the_size_asked_for(marketing, members):

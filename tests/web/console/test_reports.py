@@ -2,7 +2,9 @@
 
 import csv
 import io
+import zipfile
 from datetime import timedelta
+from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +17,7 @@ from app.passes.issue import issue
 from app.passes.models import Pass, Registration
 from app.points import ledger
 from app.reports.presets import PRESETS, Period, lines
+from app.spreadsheets import XLSX, XlsxFile
 from app.staff.models import AuditEntry
 from tests.make import NOON, make_account, make_member, make_program
 
@@ -140,6 +143,45 @@ async def test_campaigns_are_listed_with_how_many_were_told(signed_in, services,
     [row] = await downloaded(browser, "campaigns", days="365")
     assert (row["Name"], row["Told"], row["Left out"]) == ("News", "3", "1")
     assert await downloaded(browser, "campaigns", days="90") == []
+
+
+async def test_a_workbook_holds_the_same_and_its_texts_are_no_formulas(signed_in, people):
+    browser, _ = await signed_in("manager")
+    answer = await browser.post("/console/reports/joined", data={"days": "30", "form": "xlsx"})
+
+    assert answer.headers["content-type"] == XLSX
+    assert answer.headers["content-disposition"].endswith('.xlsx"')
+    head, row = read_sheet(answer.content)
+    found = dict(zip(head, row, strict=False))  # who has no tier has no cell for it at the end
+    assert (found["Name"], found["Balance"]) == (("inlineStr", FORMULA), ("n", "65"))
+
+
+async def test_what_one_sheet_cannot_hold_goes_on_in_the_next(monkeypatch):
+    monkeypatch.setattr("app.spreadsheets.ROWS_MAX", 3)
+    file = io.BytesIO()
+    workbook = XlsxFile(file, ["Name", "Points"])
+    for page in ([("Anna", 1), ("Boris", None)], [("Vera", 2.5)]):
+        workbook.add(page)
+    workbook.close()
+
+    sheets = [read_sheet(file.getvalue(), number) for number in (1, 2)]
+    assert [[value for _, value in row] for _, *rows in sheets for row in rows] == [
+        ["Anna", "1"],
+        ["Boris"],
+        ["Vera", "2.5"],
+    ]
+
+
+def read_sheet(content, number=1):
+    """The rows of a sheet: of the head the texts, of the others (type, value) of each cell."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheet = ElementTree.fromstring(archive.read(f"xl/worksheets/sheet{number}.xml"))  # noqa: S314  ours
+    assert sheet.find(".//{*}f") is None  # a formula
+    rows = [
+        [(cell.get("t", "n"), "".join(cell.itertext())) for cell in row.iterfind("{*}c")]
+        for row in sheet.iterfind(".//{*}row")
+    ]
+    return [[text for _, text in rows[0]], *rows[1:]]
 
 
 async def test_pages_join_without_a_gap(services, program, people, clock):
