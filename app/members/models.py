@@ -2,7 +2,7 @@
 
 Program 1-* Tier
 Program 1-* Account 1-* Member     by default one account per phone: a mother and her child share one
-Member  1-* ExternalId, Consent, Message
+Member  1-* ExternalId, Consent, Message, MemberNote
 Program 1-* ApiKey
 """
 
@@ -150,6 +150,19 @@ class Consent(Base):
     given: Mapped[bool]
     at: Mapped[datetime]
     ip_network: Mapped[str | None] = mapped_column(String(64))  # the /24 or /64 it came from
+
+
+class MemberNote(Base):
+    """What somebody of the staff wrote down about a member, for the others. Nothing is taken back."""
+
+    __tablename__ = "member_notes"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("programs.id"))
+    member_id: Mapped[str] = mapped_column(ForeignKey("members.id"), index=True)
+    user_id: Mapped[str] = mapped_column(String(ID_LENGTH))  # of the console who wrote it
+    text: Mapped[str] = mapped_column(String(1000))
+    at: Mapped[datetime]
 
 
 class Message(Base):

@@ -11,6 +11,7 @@ class Permission(StrEnum):
     MEMBERS_READ = "members_read"
     MEMBERS_POINTS = "members_points"  # by hand, and undoing what was booked
     MEMBERS_BLOCK = "members_block"
+    MEMBERS_NOTES = "members_notes"  # writing them; whoever sees a member reads them
     PASSES_SEND = "passes_send"  # a new link or card to its member
     CAMPAIGNS_READ = "campaigns_read"
     CAMPAIGNS_WRITE = "campaigns_write"
@@ -32,15 +33,22 @@ ROLES: dict[str, frozenset[Permission]] = {
         Permission.MEMBERS_READ,
         Permission.MEMBERS_POINTS,
         Permission.MEMBERS_BLOCK,
+        Permission.MEMBERS_NOTES,
         Permission.PASSES_SEND,
         Permission.REPORTS,
         Permission.AUDIT_READ,
     }
     | _CAMPAIGNS,
     "marketer": _EVERYBODY | {Permission.HOME} | _CAMPAIGNS,
-    "hotline": _EVERYBODY | {Permission.MEMBERS_READ, Permission.PASSES_SEND},
+    "hotline": _EVERYBODY | {Permission.MEMBERS_READ, Permission.MEMBERS_NOTES, Permission.PASSES_SEND},
     "security": _EVERYBODY
-    | {Permission.HOME, Permission.MEMBERS_READ, Permission.MEMBERS_BLOCK, Permission.AUDIT_READ},
+    | {
+        Permission.HOME,
+        Permission.MEMBERS_READ,
+        Permission.MEMBERS_BLOCK,
+        Permission.MEMBERS_NOTES,
+        Permission.AUDIT_READ,
+    },
     "auditor": _EVERYBODY | {Permission.HOME, Permission.CAMPAIGNS_READ, Permission.AUDIT_READ},
 }
 

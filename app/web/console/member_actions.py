@@ -12,7 +12,8 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
 
-from app.members.models import Member, Program
+from app.db import new_id
+from app.members.models import Member, MemberNote, Program
 from app.passes import holders, issue
 from app.passes.models import Pass
 from app.points import ledger
@@ -39,6 +40,7 @@ from app.web.rendering import PageNotFound
 router = APIRouter(prefix="/console/members", route_class=ConsoleRoute)
 
 REASON_MAX = 256
+NOTE_MAX = 1000
 _NUMBER = re.compile(r"[0-9a-f]{32}")
 _POINTS = re.compile(r"[0-9]{1,9}")
 _KINDS: dict[str, tuple[Literal["earn", "redeem", "adjust"], int]] = {
@@ -144,6 +146,30 @@ async def set_state(
                 after={"state": wanted},
                 now=now,
             )
+
+    return await _done(request, member_id, session, services, language, now, work)
+
+
+@router.post("/{member_id}/notes")
+@needs(Permission.MEMBERS_NOTES)
+async def add_note(
+    request: Request,
+    member_id: IdInPath,
+    session: Transaction,
+    services: FromServices,
+    language: Language,
+    now: Now,
+) -> Response:
+    """Write something down about a member, for whoever looks next."""
+
+    async def work(program: Program, member: Member, form: FormData, who: SignedIn) -> None:
+        text = " ".join(str(form.get("text", "")).split())
+        if not text or len(text) > NOTE_MAX or not text.isprintable():
+            raise _Refused("note_missing")
+        note = MemberNote(id=new_id("nte"), program_id=program.id, member_id=member.id, at=now)
+        note.user_id, note.text = who.user_id, text
+        session.add(note)
+        await audit.record(session, who.actor, "note.added", member.id, after={"note_id": note.id}, now=now)
 
     return await _done(request, member_id, session, services, language, now, work)
 

@@ -4,18 +4,21 @@ import secrets
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.campaigns.delivery import PURPOSE as OF_A_CAMPAIGN
+from app.campaigns.models import Campaign, Recipient
 from app.members import people
-from app.members.models import Account, Member, Program, Tier
+from app.members.models import Account, Consent, Member, MemberNote, Message, Program, Tier
 from app.passes import story
 from app.passes.models import Pass
 from app.points.models import Entry
+from app.staff.models import User
 from app.staff.roles import Permission, may
 from app.web.api.values import IdInPath
 from app.web.console.pages import console_page, the_program
@@ -29,6 +32,7 @@ router = APIRouter(prefix="/console/members", route_class=ConsoleRoute)
 FOUND_MAX = 50
 ENTRIES_MAX = 100
 QUERY_MAX = 100
+TOLD_MAX = 30  # of each: campaigns, messages, consents, notes
 
 
 @router.get("")
@@ -128,9 +132,41 @@ async def member_page(
             (each, await story.tell(session, services.templates, program.id, each.id, now=now))
             for each in passes
         ],
+        **await _told(session, member),
         problem=problem,
         new_number=partial(secrets.token_hex, 16),
         may_points=may(who_is(request).role, Permission.MEMBERS_POINTS),
         may_block=may(who_is(request).role, Permission.MEMBERS_BLOCK),
         may_send=may(who_is(request).role, Permission.PASSES_SEND),
+        may_note=may(who_is(request).role, Permission.MEMBERS_NOTES),
     )
+
+
+async def _told(session: AsyncSession, member: Member) -> dict[str, Any]:
+    """What was said to a member, by them, and about them; the newest of each.
+
+    Of a message only a campaign's words are shown: others carry a secret link, or an address of ours.
+    """
+    campaigns = (
+        select(Campaign.name, Recipient.route, Recipient.state, Recipient.reason, Recipient.done_at)
+        .join(Campaign, Campaign.id == Recipient.campaign_id)
+        .where(Recipient.member_id == member.id, Recipient.state.in_(("done", "skipped")))
+        .order_by(Campaign.id.desc())
+    )
+    messages = select(Message).where(Message.member_id == member.id).order_by(Message.id.desc())
+    consents = select(Consent).where(Consent.member_id == member.id).order_by(Consent.id.desc())
+    notes = (
+        select(MemberNote.text, MemberNote.at, User.name, User.email)
+        .join(User, User.id == MemberNote.user_id)
+        .where(MemberNote.member_id == member.id)
+        .order_by(MemberNote.id.desc())
+    )
+    return {
+        "campaigns": (await session.execute(campaigns.limit(TOLD_MAX))).all(),
+        "messages": [
+            (each, each.text if each.purpose == OF_A_CAMPAIGN else "")
+            for each in await session.scalars(messages.limit(TOLD_MAX))
+        ],
+        "consents": (await session.scalars(consents.limit(TOLD_MAX))).all(),
+        "notes": (await session.execute(notes.limit(TOLD_MAX))).all(),
+    }

@@ -9,7 +9,10 @@ from sqlalchemy import select
 import app
 from app.campaigns.results import STEPS
 from app.clock import utc_now
+from app.db import new_id
 from app.i18n import LANGUAGES
+from app.members.messages import queue_message
+from app.members.models import Consent
 from app.passes.issue import issue
 from app.points import figures, ledger
 from app.staff import audit
@@ -110,6 +113,68 @@ async def test_the_page_of_a_member_tells_every_entry_and_the_story_of_the_pass(
     assert "Начислено" in html
     assert "Выпущена" in html
     assert (await browser.get("/console/members/mem_other")).status_code == 404
+
+
+async def test_what_was_said_to_a_member_and_by_them_is_on_their_page_and_no_secret_link(
+    signed_in, services, program, member, clock
+):
+    now = clock()
+    async with services.sessions.begin() as session:
+        for purpose, text in (("pass_link", "Your card: /p/secret-token"), ("campaign", f"Chess {HOSTILE}")):
+            await queue_message(
+                session,
+                program_id=program.id,
+                member_id=member.id,
+                channel="sms",
+                purpose=purpose,
+                recipient="+79161234567",
+                text=text,
+                now=now,
+            )
+        for kind, given in (("marketing", False), ("something_new", True)):
+            session.add(
+                Consent(
+                    id=new_id("con"),
+                    program_id=program.id,
+                    member_id=member.id,
+                    kind=kind,
+                    version="2026-11-01",
+                    language="en",
+                    text=f"I want news {HOSTILE}",
+                    given=given,
+                    at=now,
+                )
+            )
+    browser, _ = await signed_in("hotline")
+    html = (await browser.get(f"/console/members/{member.id}")).text
+
+    refuse_scripts(html)
+    assert "secret-token" not in html
+    assert "link to the card" in html
+    assert html.count("Chess &lt;script") == 1
+    assert ("News and offers" in html, "something_new" in html) == (True, True)
+    assert [word.strip() for word in re.findall(r'badge[ bad]*">(agreed|refused)', html)] == [
+        "agreed",
+        "refused",
+    ]
+
+
+async def test_a_note_is_for_whoever_looks_next_and_stands_in_the_log(signed_in, services, member):
+    here = f"/console/members/{member.id}"
+    hotline, user = await signed_in("hotline")
+    written = await hotline.post(f"{here}/notes", data={"text": f"  Calls\nback {HOSTILE} "})
+    empty = await hotline.post(f"{here}/notes", data={"text": " \n "})
+    long = await hotline.post(f"{here}/notes", data={"text": "x" * 1001})
+
+    assert [each.status_code for each in (written, empty, long)] == [303, 422, 422]
+    assert "1,000 characters" in empty.text
+    security, _ = await signed_in("security")
+    html = (await security.get(here)).text
+    refuse_scripts(html)
+    assert html.count("Calls back &lt;script") == 1
+    async with services.sessions() as session:
+        entry = await session.scalar(select(AuditEntry).where(AuditEntry.action == "note.added"))
+    assert (entry.who, entry.subject) == (user.id, member.id)
 
 
 async def test_an_owner_adds_a_user_who_sets_a_password_and_all_of_it_is_in_the_log(
