@@ -18,6 +18,7 @@ class Permission(StrEnum):
     CAMPAIGNS_APPROVE = "campaigns_approve"  # above a set size, another than who had it planned
     REPORTS = "reports"  # tables with names and phones, to take along
     USERS_MANAGE = "users_manage"
+    KEYS = "keys"  # of the REST API
     OPERATIONS = "operations"  # the work that waits or gave up
     AUDIT_READ = "audit_read"
 

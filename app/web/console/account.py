@@ -14,6 +14,7 @@ from app.web.api.values import IdInPath
 from app.web.console.pages import console_page
 from app.web.console.route import PATH, ConsoleRoute, needs, who_is
 from app.web.console.sign_in import FIELDS_MAX
+from app.web.console.step_up import prove
 from app.web.dependencies import FromServices, Language, Now, Reading, Transaction
 from app.web.pass_page import barcode_svg
 from app.wiring import Services
@@ -96,11 +97,8 @@ async def remove_second_factor(
 ) -> Response:
     """Take the second factor away, with a right password: an open browser is not enough."""
     form = await request.form(max_fields=FIELDS_MAX)
-    who, address = who_is(request), request.client.host if request.client else ""
     try:
-        async with services.sessions.begin() as session:
-            await sessions.count_try(session, who.email, address, now=now)
-        known = await sessions.with_password(services.read_sessions, who.email, str(form.get("password", "")))
+        known = await prove(request, services, str(form.get("password", "")), now=now)
         async with services.sessions.begin() as session:
             user = await sessions.unchanged(session, known)
             await users.set_totp(session, services.secret_key, user, None, step=user.totp_step, now=now)

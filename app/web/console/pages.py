@@ -27,6 +27,7 @@ MENU = (
     ("/console/members", "members", Permission.MEMBERS_READ),
     ("/console/reports", "reports", Permission.REPORTS),
     ("/console/users", "users", Permission.USERS_MANAGE),
+    ("/console/keys", "keys", Permission.KEYS),
     ("/console/work", "work", Permission.OPERATIONS),
     ("/console/audit", "audit", Permission.AUDIT_READ),
 )

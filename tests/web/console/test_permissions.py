@@ -13,6 +13,7 @@ IDS |= {
     "campaign_id": "cmp_none",
     "pass_id": "pas_none",
     "job_id": "1",
+    "key_id": "key_none",
     "report": "joined",
 }
 
