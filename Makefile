@@ -3,13 +3,14 @@
 # make soak    the slow proofs at full length: 5,000 passes, twenty times kill -9, on both databases
 # make check   what CI checks besides: format, lint, types, floors, migrations, generated files
 # make bench   the benchmarks, one JSON line each
+# make screenshots   the pictures of the docs, and every page in both languages and widths, in screenshots/
 # make lock    pin what pyproject.toml allows, with hashes
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak check bench lock format clean
+.PHONY: demo test soak check bench screenshots lock format clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/passbell demo
@@ -31,6 +32,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.dev
+	PYTHONPATH=. $(BIN)/python docs/screenshots.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
