@@ -4,15 +4,18 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 # asyncpg has no types of its own.
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
 import asyncpg
 from pgqueuer import Queries
 from pgqueuer.db import AsyncpgPoolDriver
+from pgqueuer.models import Job, TracebackRecord
 from pgqueuer.ports.driver import NotifyCallback
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db import DATABASE_AWAY
 from app.job_queue.queue import Queue
 
 LISTEN_POLL_SECONDS = 2.0  # a notification lost with its connection costs so much
@@ -47,6 +50,20 @@ class PollingDriver(AsyncpgPoolDriver):
             callback(payload)
 
 
+class PatientQueries(Queries):
+    """PgQueuer's statements; a job whose next try cannot be written down stays where it is.
+
+    PgQueuer would put it on hold, to be written when the database is back, and nobody would try it again. So
+    it is left as picked, and runs elsewhere when its heartbeat is too old.
+    """
+
+    async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
+        try:
+            await super().retry_job(job, delay, traceback_record)
+        except DATABASE_AWAY as error:
+            raise asyncio.CancelledError("the database went away") from error
+
+
 @asynccontextmanager
 async def open_queue(engine: AsyncEngine, *, listen: bool) -> AsyncGenerator[Queue]:
     """The queue in the engine's database, woken by NOTIFY (`listen`) or found by polling."""
@@ -57,7 +74,7 @@ async def open_queue(engine: AsyncEngine, *, listen: bool) -> AsyncGenerator[Que
     try:
         await _switch_trigger(pool, on=listen)
         driver = AsyncpgPoolDriver(pool) if listen else PollingDriver(pool)
-        yield Queue(Queries(driver), LISTEN_POLL_SECONDS if listen else POLL_SECONDS)
+        yield Queue(PatientQueries(driver), LISTEN_POLL_SECONDS if listen else POLL_SECONDS)
     finally:
         # PgQueuer does not give back a listening connection that was lost, and close() waits for it for ever.
         # When its time is up, asyncpg terminates the pool.

@@ -1,7 +1,6 @@
 """PostgreSQL crashes under load and starts again: what was acknowledged is there once, every phone hears.
 
-Only with PASSBELL_TEST_SOAK=1 (`make soak`): one of its runs, beside others on a busy machine, left a phone
-behind for longer than it waits, and why is not understood yet.
+Only with PASSBELL_TEST_SOAK=1 (`make soak`).
 """
 
 import asyncio

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from pgqueuer import Queries
 from sqlalchemy import text
 
 from app.errors import PermanentFailure, TemporaryFailure
@@ -103,6 +104,34 @@ async def test_a_worker_survives_the_loss_of_its_connections(engine, sessions, w
                 assert len(killed.all()) >= 2
 
     assert done.calls == [1, 2, 3]
+
+
+@pytest.mark.parametrize("database", ["postgresql"])
+async def test_a_job_whose_next_try_cannot_be_written_is_not_held_but_runs_again(
+    sessions, working, done, monkeypatch
+):
+    written = Queries.retry_job
+    failures = iter([ConnectionRefusedError("the database is starting up")])
+
+    async def retry_job(*args):
+        for failure in failures:
+            raise failure
+        await written(*args)
+
+    monkeypatch.setattr(Queries, "retry_job", retry_job)
+
+    async def ring(args):
+        done.add(args["n"])
+        if len(done.calls) < 3:
+            raise TemporaryFailure("APNs is away")
+
+    async with working({"ring": Registered(ring, retry=SOON)}, heartbeat_seconds=1):
+        async with sessions.begin() as session:
+            await enqueue(session, "ring", {"n": 1})
+        await done.wait_for(3, seconds=20)
+
+    async with sessions() as session:
+        assert await held(session) == []
 
 
 async def test_urgent_jobs_run_first_and_equal_ones_in_order(sessions, working, done):
