@@ -117,7 +117,8 @@ class _Numbers:
     def next(self) -> int:
         number = (int(time.time() * 1000) << 80) | secrets.randbits(80)
         if number <= self._last:  # the same millisecond: lines of one story must keep their order
-            number = self._last + 1 + secrets.randbits(40)
+            # Beyond what a statement counts up in the last digits of its lines' ids (`passes/trace.py`).
+            number = self._last + (1 << 20) + secrets.randbits(40)
         self._last = number
         return number
 

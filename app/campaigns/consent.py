@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.campaigns.models import Suppression
 from app.db import Json, upsert
 from app.members.models import Consent
-from app.sql import typed_text
+from app.sql import IDS_GIVEN, typed_text
 
 MARKETING = "marketing"
 CHANNELS = ("wallet", "sms", "email")
@@ -42,14 +42,14 @@ def suppressed_on(program_id: str, channel: str) -> Subquery:
 
 def agrees(channel: str, given: ColumnElement[bool], suppressed: ColumnElement[str]) -> ColumnElement[bool]:
     """Whether a member may be told on a channel, over the outer-joined newest word and suppression."""
-    return func.coalesce(given, channel == "wallet") & suppressed.is_(None)
+    return func.coalesce(given, _goes_without_saying(channel)) & suppressed.is_(None)
 
 
-# Ids as one JSON value: thousands of parameters would cost more than the answer.
-_ASKED = {
-    "sqlite": "SELECT value AS id FROM json_each(:ids)",
-    "postgresql": "SELECT value AS id FROM jsonb_array_elements_text(:ids)",
-}
+def _goes_without_saying(channel: str) -> bool:
+    """Whether somebody who never said a word may be told there: who keeps a card in a wallet may."""
+    return channel == "wallet"
+
+
 _WORDS = {
     dialect: typed_text(
         f"""WITH asked AS ({asked}), words AS (
@@ -62,7 +62,7 @@ _WORDS = {
         WHERE members.state = 'active'""",  # noqa: S608  constants of this file
         {"ids": Json(), "program_id": String()},
     ).columns(given=Boolean())
-    for dialect, asked in _ASKED.items()
+    for dialect, asked in IDS_GIVEN.items()
 }
 _SUPPRESSED = {
     dialect: typed_text(
@@ -70,7 +70,7 @@ _SUPPRESSED = {
         JOIN suppressions ON member_id = asked.id WHERE program_id = :program_id""",  # noqa: S608
         {"ids": Json(), "program_id": String()},
     )
-    for dialect, asked in _ASKED.items()
+    for dialect, asked in IDS_GIVEN.items()
 }
 
 
@@ -86,7 +86,8 @@ async def reachable(
         channel: {
             member_id
             for member_id, word in given.items()
-            if (channel == "wallet" if word is None else word) and (member_id, channel) not in suppressed
+            if (_goes_without_saying(channel) if word is None else word)
+            and (member_id, channel) not in suppressed
         }
         for channel in CHANNELS
     }

@@ -21,7 +21,7 @@ from app.passes.versions import mark_retold
 from app.points.movements import Movement
 from app.points.posting import post
 from app.points.refusals import MemberBlocked, PointsOutOfRange, UnknownMember
-from app.sql import typed_text
+from app.sql import IDS_GIVEN, typed_text
 
 SOURCE = "campaign"
 PURPOSE = "campaign"
@@ -91,15 +91,15 @@ _RECORD = {
 # Locked in the order of their ids, as every change of many passes does it.
 _HELD = {
     dialect: typed_text(
-        f"""WITH asked AS (SELECT value AS id FROM {elements}(:ids))
+        f"""WITH asked AS ({asked})
         SELECT passes.id, passes.member_id, passes.message, passes.version
         FROM asked JOIN passes ON passes.member_id = asked.id
         WHERE passes.state = 'active' ORDER BY passes.id{lock}""",  # noqa: S608  constants of this file
         {"ids": Json()},
     )
-    for dialect, elements, lock in (
-        ("sqlite", "json_each", ""),
-        ("postgresql", "jsonb_array_elements_text", " FOR UPDATE OF passes"),
+    for dialect, asked, lock in (
+        ("sqlite", IDS_GIVEN["sqlite"], ""),
+        ("postgresql", IDS_GIVEN["postgresql"], " FOR UPDATE OF passes"),
     )
 }
 

@@ -73,13 +73,10 @@ def revoke(
 
 
 def _shown(row: ApiKey, now: datetime) -> dict[str, Any]:
-    state = (
-        "revoked" if row.revoked_at else "expired" if row.expires_at and row.expires_at <= now else "active"
-    )
     return {
         "id": row.id,
         "name": row.name,
-        "state": state,
+        "state": api_keys.state_of(row, now=now),
         "scopes": " ".join(row.scopes),
         "created_at": row.created_at,
         "expires_at": row.expires_at,

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Literal, cast
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -131,6 +131,13 @@ async def list_keys(session: AsyncSession, program_id: str) -> Sequence[ApiKey]:
     """The programme's keys, newest first, revoked ones too."""
     query = select(ApiKey).where(ApiKey.program_id == program_id).order_by(ApiKey.id.desc())
     return (await session.scalars(query)).all()
+
+
+def state_of(key: ApiKey, *, now: datetime) -> Literal["active", "expired", "revoked"]:
+    """Whether a key is in use, and if not, why."""
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
 
 
 async def revoke(session: AsyncSession, key_id: str, *, now: datetime) -> ApiKey:

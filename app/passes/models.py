@@ -255,8 +255,7 @@ class Ring(Base):
 class TraceEvent(Base):
     """One line of a pass's story: issued, opened, installed, changed, pushed, asked, fetched, refused ...
 
-    No foreign keys: whoever writes a line has just read the pass, and checking two keys of each would be a
-    third of what telling a phone costs.
+    No foreign keys: whoever writes a line has just read the pass, and a campaign writes two for every phone.
     """
 
     __tablename__ = "trace"

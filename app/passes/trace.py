@@ -117,7 +117,14 @@ async def record_lines(session: AsyncSession, lines: Sequence[Line], *, now: dat
     else:
         stem = new_id("trc")[:-COUNTER_LENGTH]
         rows: list[list[Any]] = [
-            [f"{stem}{at:04x}", each.program_id, each.pass_id, each.kind, each.version, dict(each.details)]
+            [
+                f"{stem}{at:0{COUNTER_LENGTH}x}",
+                each.program_id,
+                each.pass_id,
+                each.kind,
+                each.version,
+                dict(each.details),
+            ]
             for at, each in enumerate(lines)
         ]
         values = {"rows": rows, "now": now}

@@ -13,8 +13,9 @@ from starlette.routing import Route
 from typer.testing import CliRunner
 
 from app.cli.root import app
-from app.cli.serve import serving_config
+from app.cli.serve import DrainingServer, serving_config
 from app.demo.running import PORTS_TRIED, NoFreePort, listen
+from app.main import create_app
 from app.settings import Settings
 from app.simulators.serving import serve
 
@@ -34,6 +35,23 @@ async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(tmp_path, pr
         answer = await client.get("/", headers={"X-Forwarded-For": "203.0.113.9"})
 
     assert answer.text == seen
+
+
+@pytest.mark.parametrize(
+    ("signals", "leaves_at_once"),
+    [([signal.SIGTERM], False), ([signal.SIGTERM, signal.SIGTERM], True), ([signal.SIGINT], True)],
+)
+async def test_a_server_that_drains_leaves_at_once_when_asked_twice_or_by_ctrl_c(
+    tmp_path, signals, leaves_at_once
+):
+    application = create_app(settings(tmp_path, drain_seconds=60))
+    server = DrainingServer(serving_config(settings(tmp_path), application), application, 60)
+
+    for each in signals:
+        server.handle_exit(each, None)
+
+    assert application.state.is_leaving == (signal.SIGTERM in signals)
+    assert await server.on_tick(0) == leaves_at_once
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,15 @@ async def test_without_its_database_a_process_is_up_and_not_ready(
     assert "passbell_database_up 0.0" in metrics.text
 
 
+async def test_a_process_that_was_asked_to_stop_is_well_and_not_ready(app, client):
+    app.state.is_leaving = True
+
+    healthy, ready = await client.get("/healthz"), await client.get("/readyz")
+
+    assert healthy.status_code == 200
+    assert (ready.status_code, ready.json()["checks"]["process"]) == (503, "asked to stop")
+
+
 def refuse(*_args):
     raise ConnectionRefusedError("the database is away")
 

@@ -15,6 +15,7 @@ from app.staff.roles import Permission
 from app.web.api.values import IdInPath
 from app.web.console.pages import console_page, the_program
 from app.web.console.route import PATH, ConsoleRoute, needs, who_is
+from app.web.console.sign_in import FIELDS_MAX
 from app.web.console.step_up import prove
 from app.web.dependencies import FromServices, Language, Now, Reading, Transaction
 from app.web.rendering import PageNotFound
@@ -30,8 +31,6 @@ PURPOSES: dict[str, tuple[str, ...]] = {
     "reading": tuple(scope for scope in api_keys.SCOPES if scope.endswith(":read")),
     "everything": (api_keys.EVERY_SCOPE,),
 }
-_FIELDS_MAX = 10
-_PASSWORD_MAX = 300
 
 
 @router.get("")
@@ -53,6 +52,7 @@ async def _page(
     made: tuple[ApiKey, str] | None = None,
 ) -> Response:
     program = await the_program(request, session)
+    found = await api_keys.list_keys(session, program.id) if program else ()
     return console_page(
         request,
         "keys.html",
@@ -60,9 +60,7 @@ async def _page(
         time_zone=program.time_zone if program else "UTC",
         status=status,
         program=program,
-        keys=[(each, _state(each, now)) for each in await api_keys.list_keys(session, program.id)]
-        if program
-        else [],
+        keys=[(each, api_keys.state_of(each, now=now)) for each in found],
         purposes=PURPOSES,
         days=DAYS,
         given=given or {"name": "", "purpose": "till", "days": "365"},
@@ -71,17 +69,11 @@ async def _page(
     )
 
 
-def _state(key: ApiKey, now: datetime) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
-
-
 @router.post("")
 @needs(Permission.KEYS)
 async def create(request: Request, services: FromServices, language: Language, now: Now) -> Response:
     """Make a key, for who is signed in and knows their password; it is shown this once."""
-    form = await request.form(max_fields=_FIELDS_MAX)
+    form = await request.form(max_fields=FIELDS_MAX)
     given = {name: str(form.get(name, "")).strip() for name in ("name", "purpose", "days")}
 
     async def again(problem: str, status: int = 422) -> Response:
@@ -95,7 +87,7 @@ async def create(request: Request, services: FromServices, language: Language, n
     if given["purpose"] not in PURPOSES or given["days"] not in DAYS:
         return await again("choice")
     try:
-        known = await prove(request, services, str(form.get("password", ""))[:_PASSWORD_MAX], now=now)
+        known = await prove(request, services, str(form.get("password", "")), now=now)
         async with services.sessions.begin() as session:
             await sessions.unchanged(session, known)
             program = await the_program(request, session)
